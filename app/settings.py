@@ -1,0 +1,352 @@
+"""Every setting, in small groups, from the environment and `.env` (the environment wins).
+
+A secret can come from a file as well: `NAME_FILE=/run/secrets/x` reads `NAME` from it. What is not set is resolved by
+`load_settings`: no `DATABASE_URL` means the embedded Postgres, no `VOUCHERIFY_*` the sandbox, no `SEGMENT_HOST` our
+own door. A wrong value stops the start with one sentence that names the variable. `.env.example` lists them all.
+"""
+
+import difflib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from dotenv import dotenv_values
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from app.install import install_secrets
+from app.errors import SettingError
+
+Region = Literal["eu", "us"]
+VOUCHERIFY_HOSTS: dict[Region, str] = {"eu": "https://api.voucherify.io", "us": "https://us1.api.voucherify.io"}
+SEGMENT_HOSTS: dict[Region, str] = {"eu": "https://events.eu1.segmentapis.com", "us": "https://api.segment.io"}
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class _SecretFiles(PydanticBaseSettingsSource):
+    """`NAME_FILE` for every secret: the way Docker and Kubernetes hand over secrets."""
+
+    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002 - the base class's signature
+        return None, field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        prefix = self.config.get("env_prefix", "")
+        for name, field in self.settings_cls.model_fields.items():
+            variable = f"{prefix}{name}".upper() + "_FILE"
+            path = os.environ.get(variable)
+            if path and "SecretStr" in str(field.annotation):
+                try:
+                    values[name] = Path(path).read_text().strip()
+                except OSError as error:
+                    raise SettingError(f"{variable} names {path}, which can't be read: {error.strerror}.") from error
+        return values
+
+
+class _Group(BaseSettings):
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True, env_ignore_empty=True)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the base class's signature
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, _SecretFiles(settings_cls), dotenv_settings
+
+
+class GeneralSettings(_Group):
+    data_dir: Path = Path(".data")
+    """Where the embedded Postgres and the secrets of this install live."""
+    data_region: Region | None = None
+    """Picks the hosts of Segment and Voucherify; a mix of regions stops the start."""
+    public_url: str = ""
+    """The address under which others reach the web process. Unset: `http://WEB_HOST:WEB_PORT`."""
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_format: Literal["console", "json"] = "console"
+
+
+class DatabaseSettings(_Group):
+    database_url: SecretStr | None = None
+    """`postgresql://user:password@host/name`. Unset: the embedded Postgres."""
+    sandbox_database_url: SecretStr | None = None
+    """The sandbox's own database. Unset: database `sandbox` on the same server."""
+    database_pool: Annotated[int, Field(ge=2, le=200)] = 15
+    """Connections that one process may hold."""
+
+
+class ListenSettings(_Group):
+    web_host: str = "127.0.0.1"
+    web_port: Port = 8000
+    worker_host: str = "127.0.0.1"
+    worker_port: Port = 8200
+    """Health and metrics of the worker."""
+    sandbox_host: str = "127.0.0.1"
+    sandbox_port: Port = 8100
+    sandbox_url: str = ""
+    """The address of the sandbox. Unset: `http://SANDBOX_HOST:SANDBOX_PORT`."""
+
+
+class VoucherifySettings(_Group):
+    model_config = SettingsConfigDict(env_prefix="VOUCHERIFY_")
+
+    api_url: str = ""
+    application_id: SecretStr | None = None
+    secret_key: SecretStr | None = None
+    integration_application_id: SecretStr | None = None
+    """An integration key (Integration = Segment): its quota is a separate one. Used by the `segmentio` transport."""
+    integration_secret_key: SecretStr | None = None
+    transport: Literal["segmentio", "v1"] = "segmentio"
+    """The road of the three official actions: Voucherify's door for Segment, or the public `/v1`."""
+    segmentio_url: str = ""
+    """Unset: `api_url` with the word `api` in its host replaced by `segmentio`."""
+    webhook_secret: SecretStr | None = None
+    """Signs the webhooks that Voucherify sends. Unset outside sandbox mode: there is no webhook endpoint."""
+    timeout: Annotated[float, Field(gt=0, le=180)] = 10.0
+    """Seconds until a call counts as unanswered."""
+
+
+class SegmentSettings(_Group):
+    model_config = SettingsConfigDict(env_prefix="SEGMENT_")
+
+    host: str = ""
+    """Where emissions go. Unset: our own door. The word `segment`: Segment's host in `DATA_REGION`."""
+    write_key_till: SecretStr | None = None
+    write_key_phone: SecretStr | None = None
+    write_key_online_store: SecretStr | None = None
+    write_key_voucherify: SecretStr | None = None
+    """What Voucherify tells us goes to Segment under this key. Unset with real Segment: Voucherify's own integration
+    with Segment does that."""
+
+
+class AuthSettings(_Group):
+    model_config = SettingsConfigDict(env_prefix="AUTH_")
+
+    secret: SecretStr | None = None
+    """Signs member tokens and screen sessions. Unset: made once per install."""
+    development_sign_in: bool | None = None
+    """Sign-in by phone number alone, and the floor signed in by itself. Unset: only while the sandbox is used."""
+
+
+class WorkerSettings(_Group):
+    model_config = SettingsConfigDict(env_prefix="WORKER_")
+
+    partitions: Annotated[int, Field(ge=1, le=1024)] = 8
+    """Shares of the event log that workers divide among them. Must be the same everywhere; never shrink it."""
+    lanes: Annotated[int, Field(ge=1, le=1000)] = 16
+    """Lanes that one worker delivers at the same time."""
+    functions: Annotated[int, Field(ge=1, le=32)] = 2
+    """Processes that run insert functions."""
+    lease: Annotated[float, Field(ge=1, le=300)] = 10.0
+    """Seconds after which the share of a worker that died is taken over."""
+    order_hold: Annotated[float, Field(ge=0)] = 300.0
+    """Seconds that a delivery which fails for its own reasons may hold up the later ones of its person."""
+    delivery_budget: Annotated[float, Field(ge=1)] = 4 * 3600.0
+    """Seconds of trying after which a delivery is given up."""
+    pending_order_after: Annotated[float, Field(ge=1)] = 30.0
+    """Seconds after which the sweeper takes up an order that is still PENDING."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All groups, resolved: no value here is a question any more."""
+
+    general: GeneralSettings
+    database: DatabaseSettings
+    listen: ListenSettings
+    worker: WorkerSettings
+    public_url: str
+    sandbox_url: str
+    uses_sandbox: bool
+    segment_host: str
+    own_door: bool
+    segment_write_keys: dict[str, SecretStr]
+    """By the slug of the source; only those that were given."""
+    voucherify_api_url: str
+    voucherify_segmentio_url: str
+    voucherify_transport: Literal["segmentio", "v1"]
+    voucherify_timeout: float
+    voucherify_application_id: SecretStr
+    voucherify_secret_key: SecretStr
+    voucherify_integration_application_id: SecretStr
+    voucherify_integration_secret_key: SecretStr
+    webhook_secret: SecretStr | None
+    auth_secret: SecretStr
+    development_sign_in: bool
+
+    @property
+    def data_dir(self) -> Path:
+        return self.general.data_dir.absolute()
+
+
+GROUPS: tuple[type[_Group], ...] = (
+    GeneralSettings,
+    DatabaseSettings,
+    ListenSettings,
+    VoucherifySettings,
+    SegmentSettings,
+    AuthSettings,
+    WorkerSettings,
+)
+
+
+def variables() -> dict[str, Any]:
+    """The name of every environment variable that is a setting, with its default."""
+    return {
+        f"{group.model_config.get('env_prefix', '')}{name}".upper(): field.default
+        for group in GROUPS
+        for name, field in group.model_fields.items()
+    }
+
+
+def load_settings() -> Settings:
+    """Read and resolve the settings, or raise `SettingError` with a sentence that names the variable."""
+    _refuse_unknown_names()
+    try:
+        general, database, listen = GeneralSettings(), DatabaseSettings(), ListenSettings()
+        voucherify, segment, auth, worker = VoucherifySettings(), SegmentSettings(), AuthSettings(), WorkerSettings()
+    except ValidationError as error:
+        raise SettingError(_sentence(error)) from error
+    made = install_secrets(general.data_dir.absolute())
+    public_url = _url("PUBLIC_URL", general.public_url or f"http://{listen.web_host}:{listen.web_port}")
+    sandbox_url = _url("SANDBOX_URL", listen.sandbox_url or f"http://{listen.sandbox_host}:{listen.sandbox_port}")
+    uses_sandbox = not (voucherify.api_url or voucherify.application_id or voucherify.secret_key)
+    if not uses_sandbox:
+        for name in ("application_id", "secret_key"):
+            if getattr(voucherify, name) is None:
+                raise SettingError(
+                    f"VOUCHERIFY_{name.upper()} is not set, but other VOUCHERIFY_ settings are. "
+                    "Set it, or unset them all to use the sandbox."
+                )
+        if voucherify.transport == "segmentio" and not (
+            voucherify.integration_application_id and voucherify.integration_secret_key
+        ):
+            raise SettingError(
+                "VOUCHERIFY_INTEGRATION_APPLICATION_ID and VOUCHERIFY_INTEGRATION_SECRET_KEY are needed by "
+                "VOUCHERIFY_TRANSPORT=segmentio: make an integration key (Integration: Segment) in Voucherify's "
+                "project settings, or set VOUCHERIFY_TRANSPORT=v1."
+            )
+    region: Region = general.data_region or "eu"
+    api_url = (
+        sandbox_url if uses_sandbox else _url("VOUCHERIFY_API_URL", voucherify.api_url or VOUCHERIFY_HOSTS[region])
+    )
+    if segment.host == "segment":
+        if general.data_region is None:
+            raise SettingError("DATA_REGION must be eu or us when SEGMENT_HOST=segment.")
+        segment_host = SEGMENT_HOSTS[region]
+    else:
+        segment_host = _url("SEGMENT_HOST", segment.host or public_url)
+    _refuse_mixed_regions(general.data_region, api_url, segment_host)
+    keys = {
+        "till": segment.write_key_till,
+        "phone": segment.write_key_phone,
+        "online-store": segment.write_key_online_store,
+        "voucherify": segment.write_key_voucherify,
+    }
+    own_door = not segment.host
+    if not own_door:
+        for slug, key in keys.items():
+            if key is None and slug != "voucherify":
+                variable = f"SEGMENT_WRITE_KEY_{slug.replace('-', '_').upper()}"
+                raise SettingError(f"{variable} is not set, and SEGMENT_HOST is: set the write key of that source.")
+
+    def key_or(given: SecretStr | None, sandbox: str) -> SecretStr:
+        return given or SecretStr(sandbox if uses_sandbox else "")
+
+    return Settings(
+        general=general,
+        database=database,
+        listen=listen,
+        worker=worker,
+        public_url=public_url,
+        sandbox_url=sandbox_url,
+        uses_sandbox=uses_sandbox,
+        segment_host=segment_host,
+        own_door=own_door,
+        segment_write_keys={slug: value for slug, value in keys.items() if value is not None},
+        voucherify_api_url=api_url,
+        voucherify_segmentio_url=voucherify.segmentio_url or segmentio_url(api_url),
+        voucherify_transport=voucherify.transport,
+        voucherify_timeout=voucherify.timeout,
+        voucherify_application_id=key_or(voucherify.application_id, made.sandbox_application_id),
+        voucherify_secret_key=key_or(voucherify.secret_key, made.sandbox_secret_key),
+        voucherify_integration_application_id=key_or(
+            voucherify.integration_application_id, made.sandbox_integration_application_id
+        ),
+        voucherify_integration_secret_key=key_or(
+            voucherify.integration_secret_key, made.sandbox_integration_secret_key
+        ),
+        webhook_secret=voucherify.webhook_secret or (SecretStr(made.sandbox_webhook_secret) if uses_sandbox else None),
+        auth_secret=auth.secret or SecretStr(made.auth_secret),
+        development_sign_in=uses_sandbox if auth.development_sign_in is None else auth.development_sign_in,
+    )
+
+
+def segmentio_url(api_url: str) -> str:
+    """The address of Voucherify's door for Segment: the host with its label `api` replaced by `segmentio`.
+
+    >>> segmentio_url("https://us1.api.voucherify.io")
+    'https://us1.segmentio.voucherify.io'
+    """
+    parts = urlsplit(api_url)
+    labels = ["segmentio" if label == "api" else label for label in parts.netloc.split(".")]
+    return parts._replace(netloc=".".join(labels)).geturl()
+
+
+def _url(variable: str, value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise SettingError(f"{variable} must be an address like https://host:port, but it is {value!r}.")
+    return value.rstrip("/")
+
+
+def _region_of(url: str) -> str | None:
+    host = urlsplit(url).hostname or ""
+    if host.endswith("voucherify.io"):
+        first = host.split(".")[0]
+        return {"api": "eu", "us1": "us", "as1": "as"}.get(first)
+    if host.endswith(("segmentapis.com", "segment.io")):
+        return "eu" if ".eu1." in host else "us"
+    return None
+
+
+def _refuse_mixed_regions(wanted: Region | None, voucherify_url: str, segment_url: str) -> None:
+    found = {
+        name: region
+        for name, region in (
+            ("DATA_REGION", wanted),
+            ("VOUCHERIFY_API_URL", _region_of(voucherify_url)),
+            ("SEGMENT_HOST", _region_of(segment_url)),
+        )
+        if region
+    }
+    if len(set(found.values())) > 1:
+        listed = ", ".join(f"{name} is {region}" for name, region in found.items())
+        raise SettingError(f"The regions differ: {listed}. Use one region for all, so that no data leaves it.")
+
+
+def _sentence(error: ValidationError) -> str:
+    first = error.errors()[0]
+    group = next(group for group in GROUPS if group.__name__ == error.title)
+    variable = f"{group.model_config.get('env_prefix', '')}{first['loc'][0]}".upper()
+    shown = (
+        ""
+        if "SecretStr" in str(group.model_fields[str(first["loc"][0])].annotation)
+        else f" (it is {first['input']!r})"
+    )
+    return f"{variable} is not valid{shown}: {first['msg'][0].lower()}{first['msg'][1:]}."
+
+
+def _refuse_unknown_names() -> None:
+    """A misspelt name in `.env` would be ignored in silence: say which one, and what was probably meant."""
+    known = set(variables())
+    for name in dotenv_values(".env"):
+        if name.removesuffix("_FILE") not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f" Did you mean {near[0]}?" if near else ""
+            raise SettingError(f".env sets {name}, which is not a setting.{hint}")
