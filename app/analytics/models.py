@@ -1,0 +1,46 @@
+"""⑤ Facts for reports: what was sold, and every movement of points."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlmodel import Field, Index, SQLModel
+
+from app.db.base import utc_field
+
+
+class OrderFact(SQLModel, table=True):
+    """One completed order, as its event told it. Money in minor units."""
+
+    __tablename__ = "order_fact"
+    __table_args__ = (Index(None, "location_id", "completed_at"),)
+
+    order_id: str = Field(primary_key=True)
+    user_id: str | None = None
+    location_id: str | None = None
+    source: str
+    currency: str
+    amount: int
+    discount: int
+    total: int
+    items: int
+    coupon: str | None = None
+    completed_at: datetime = utc_field()
+
+
+class PointMovement(SQLModel, table=True):
+    """One transaction of a loyalty card, by Voucherify's transaction id."""
+
+    __tablename__ = "point_movement"
+    __table_args__ = (Index(None, "member_id", "created_at"),)
+
+    transaction_id: str = Field(primary_key=True)
+    member_id: UUID
+    card: str
+    type: str
+    """`POINTS_ACCRUAL`, `POINTS_REDEMPTION`, …"""
+    points: int
+    balance: int | None = None
+    """Of the card, after it."""
+    order_id: str | None = None
+    reason: str | None = None
+    created_at: datetime = utc_field()

@@ -1,0 +1,109 @@
+"""② ③ Deliveries: one row per event and mapping; the lane they wait in; every attempt; every function's result."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BigInteger
+from sqlmodel import Field, Index, SQLModel, UniqueConstraint, text
+
+from app.db.base import json_field, utc_field
+
+
+class Delivery(SQLModel, table=True):
+    """One event for one mapping of one destination."""
+
+    __tablename__ = "delivery"
+    __table_args__ = (
+        UniqueConstraint("event_position", "destination", "mapping"),
+        Index("ix_delivery_pending", "destination", "person", "id", postgresql_where=text("status = 'pending'")),
+        Index(None, "status"),
+    )
+
+    id: int | None = Field(default=None, primary_key=True, sa_type=BigInteger)
+    event_position: int = Field(sa_type=BigInteger)
+    destination: str
+    mapping: str
+    person: str
+    status: str = "pending"
+    """`pending`, `delivered`, `failed`, `filtered` (the function dropped it), `unclear`."""
+    attempts: int = 0
+    due_at: datetime = utc_field()
+    held: float = 0
+    """Seconds that it waited for reasons of its own; while the destination is down this clock stands still."""
+    finished_at: datetime | None = utc_field(default=None)
+    error: str | None = None
+    passed: bool = False
+    """Later rows of the person may go before this one, because it held them up too long."""
+    created_at: datetime = utc_field()
+
+
+class Attempt(SQLModel, table=True):
+    """One try. Written before the request leaves, completed after: one without an end may have been done."""
+
+    __tablename__ = "attempt"
+    __table_args__ = (Index(None, "delivery_id"),)
+
+    id: int | None = Field(default=None, primary_key=True, sa_type=BigInteger)
+    delivery_id: int = Field(sa_type=BigInteger, foreign_key="delivery.id", ondelete="CASCADE")
+    started_at: datetime = utc_field()
+    request: dict[str, Any] = json_field()
+    """`{method, url, body}`; secrets masked."""
+    ended_at: datetime | None = utc_field(default=None)
+    outcome: str | None = None
+    """`done`, `already_done`, `retry`, `refused`, `unclear`."""
+    status: int | None = None
+    answer: str | None = None
+    """The first 2 KB."""
+
+
+class Lane(SQLModel, table=True):
+    """The deliveries of one person to one destination, which go out in order. The lane is the job (rule 8)."""
+
+    __tablename__ = "lane"
+    __table_args__ = (Index("ix_lane_due_at", "due_at", postgresql_where=text("due_at IS NOT NULL")),)
+
+    destination: str = Field(primary_key=True)
+    person: str = Field(primary_key=True)
+    due_at: datetime | None = utc_field(default=None)
+    """When it may be claimed (again): a lease is a due time in the future. Null: nothing waits."""
+    owner: str | None = None
+
+
+class PoisonEvent(SQLModel, table=True):
+    """An event that the router could not take: the cursor passed it, and it waits here to be looked at and replayed."""
+
+    __tablename__ = "poison_event"
+
+    event_position: int = Field(primary_key=True, sa_type=BigInteger)
+    error: str
+    created_at: datetime = utc_field()
+
+
+class FunctionResult(SQLModel, table=True):
+    """What an insert function made of an event: stored, so that it completes once."""
+
+    __tablename__ = "function_result"
+
+    event_position: int = Field(primary_key=True, sa_type=BigInteger)
+    destination: str = Field(primary_key=True)
+    outcome: str
+    """`returned`, `dropped`, or one of Segment's error kinds: `message_rejected`, `unsupported_event_type`, …"""
+    event: dict[str, Any] | None = json_field(default=None, nullable=True)
+    error: str | None = None
+    log: str = ""
+    calls: list[dict[str, Any]] = json_field(default_factory=list)
+    """The calls that it made: `{method, path, status, sent, answered, ms}`."""
+    milliseconds: float = 0
+    started_at: datetime = utc_field()
+    finished_at: datetime = utc_field()
+
+
+class FunctionOnce(SQLModel, table=True):
+    """The result of a side effect that a function does once per key."""
+
+    __tablename__ = "function_once"
+
+    function: str = Field(primary_key=True)
+    key: str = Field(primary_key=True)
+    result: Any = json_field(nullable=True)
+    created_at: datetime = utc_field()

@@ -1,0 +1,37 @@
+"""④ The inbox of Voucherify's webhooks."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger
+from sqlmodel import Field, Index, SQLModel, UniqueConstraint, text
+
+from app.db.base import json_field, utc_field
+
+
+class Webhook(SQLModel, table=True):
+    """One webhook, stored as it came. Unique on (source.id, event.id)."""
+
+    __tablename__ = "webhook"
+    __table_args__ = (
+        UniqueConstraint("source_id", "event_id"),
+        Index("ix_webhook_pending", "due_at", "id", postgresql_where=text("status = 'pending'")),
+        Index("ix_webhook_order_id", "order_id", postgresql_where=text("order_id IS NOT NULL")),
+    )
+
+    id: int | None = Field(default=None, primary_key=True, sa_type=BigInteger)
+    source_id: str
+    event_id: str
+    type: str
+    """The `event.type`: a distribution's own `type` is free text."""
+    body: dict[str, Any] = json_field()
+    member_id: UUID | None = None
+    order_id: str | None = None
+    status: str = "pending"
+    """`pending`, `applied`, `ignored`, `failed`."""
+    attempts: int = 0
+    due_at: datetime = utc_field()
+    error: str | None = None
+    received_at: datetime = utc_field()
+    applied_at: datetime | None = utc_field(default=None)
