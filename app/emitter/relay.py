@@ -1,0 +1,130 @@
+"""The relay: from the outbox to Segment, through the SDK's request layer, in order within a source (rule 3).
+
+The SDK's own queue is a thread that drops what it holds on exit, fork and overflow, so an order never lives there.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+import msgspec
+import requests
+from segment.analytics.request import APIError, parse_retry_after, post
+
+from app.backoff import backoff
+from app.db import lease
+from app.db.session import Database
+from app.live import changes
+from app.telemetry import log
+
+BATCH = 100
+BATCH_BYTES = 450_000
+"""Segment takes 500 KB a batch; the rest is room for the envelope."""
+RETRIED = frozenset({408, 410, 429, 460})
+TIMEOUT = 10.0
+
+
+@dataclass(frozen=True)
+class Relay:
+    """Sends what waits in the outbox. Any number of workers may run one: each source has one sender at a time."""
+
+    database: Database
+    host: str
+    owner: str
+    lease_seconds: float
+    write_keys: Mapping[str, str]
+    """Given by settings; for our own door they are read from the sources' own rows."""
+
+    async def run_once(self) -> bool:
+        """Send one batch of each source that has something due; whether anything was sent."""
+        async with self.database.connection() as connection:
+            sources = await connection.fetch("SELECT DISTINCT source FROM emission WHERE status = 'pending'")
+        return any([await self._source(row["source"]) for row in sources])
+
+    async def _source(self, source: str) -> bool:
+        async with self.database.connection() as connection:
+            # A batch may be split ten times over, and each post may take its whole time-out.
+            if not await lease.take(connection, f"relay:{source}", self.owner, self.lease_seconds + TIMEOUT):
+                return False
+            rows = await connection.fetch(
+                """SELECT id, message, attempts, order_id, due_at > now() AS waits FROM emission
+                   WHERE source = $1 AND status = 'pending' ORDER BY id LIMIT $2""",
+                source,
+                BATCH,
+            )
+            key = self.write_keys.get(source) or await connection.fetchval(
+                "SELECT key FROM write_key WHERE source = $1 ORDER BY created_at DESC LIMIT 1", source
+            )
+        if not rows or rows[0]["waits"]:
+            return False
+        if key is None:
+            await self._back_off(rows, f"The source {source} has no write key.", 60.0)
+            return False
+        return await self._send(source, key, _fitting(rows))
+
+    async def _send(self, source: str, key: str, rows: Sequence[asyncpg.Record]) -> bool:
+        """Post the rows. A refusal of several is split until the culprit stands alone."""
+        batch = [row["message"] for row in rows]
+        try:
+            answer = await asyncio.to_thread(
+                post, key, host=self.host, gzip=True, timeout=TIMEOUT, retry_count=rows[0]["attempts"], batch=batch
+            )
+        except (APIError, requests.RequestException) as error:
+            status = getattr(error, "status", None)
+            if isinstance(error, APIError) and not _again(error.status):
+                if len(rows) == 1:
+                    await self._bury(rows[0], str(error))
+                    return True
+                middle = len(rows) // 2
+                return await self._send(source, key, rows[:middle]) and await self._send(source, key, rows[middle:])
+            log.warning("relay.failed", source=source, waiting=len(rows), status=status, error=type(error).__name__)
+            asked = parse_retry_after(error.response) if isinstance(error, APIError) and error.response else None
+            await self._back_off(rows, str(error), asked or backoff(rows[0]["attempts"]))
+            return False
+        async with self.database.transaction() as connection:
+            await connection.execute(
+                """UPDATE emission SET status = 'sent', sent_at = now(), attempts = attempts + 1, answer = $2
+                   WHERE id = ANY($1) AND status = 'pending'""",
+                [row["id"] for row in rows],
+                f"{answer.status_code} {answer.text}"[:500],
+            )
+            await changes.append(
+                connection, [changes.of_order(row["order_id"], "emission.sent") for row in rows if row["order_id"]]
+            )
+        return True
+
+    async def _back_off(self, rows: Sequence[asyncpg.Record], answer: str, seconds: float) -> None:
+        async with self.database.connection() as connection:
+            await connection.execute(
+                """UPDATE emission SET due_at = now() + make_interval(secs => $2), attempts = attempts + 1, answer = $3
+                   WHERE id = ANY($1) AND status = 'pending'""",
+                [row["id"] for row in rows],
+                seconds,
+                answer[:500],
+            )
+
+    async def _bury(self, row: asyncpg.Record, answer: str) -> None:
+        log.error("emission.dead", emission=row["id"], order_id=row["order_id"])
+        async with self.database.connection() as connection:
+            await connection.execute(
+                "UPDATE emission SET status = 'dead', attempts = attempts + 1, answer = $2 WHERE id = $1",
+                row["id"],
+                answer[:500],
+            )
+
+
+def _again(status: Any) -> bool:
+    """The SDK's own list of statuses that are worth another try."""
+    return isinstance(status, int) and (status in RETRIED or (status >= 500 and status not in {501, 505}))
+
+
+def _fitting(rows: Sequence[asyncpg.Record]) -> Sequence[asyncpg.Record]:
+    """As many of the first rows as fit into one request; always one."""
+    size = 0
+    for count, row in enumerate(rows):
+        size += len(msgspec.json.encode(row["message"]))
+        if size > BATCH_BYTES and count > 0:
+            return rows[:count]
+    return rows

@@ -1,0 +1,61 @@
+"""Server-sent events: what was missed since `Last-Event-ID`, then what comes; ten minutes at most."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+
+from litestar.channels import ChannelsPlugin
+from litestar.response import ServerSentEvent, ServerSentEventMessage
+
+from app.db.session import Database
+from app.live.listener import ALL, frame
+
+LIFETIME = 600.0
+"""Seconds. A stream without an end would outlive deployments and revoked sessions; browsers reconnect by themselves."""
+KEEP_ALIVE = 15.0
+
+
+def stream(database: Database, channels: ChannelsPlugin, topic: str, last_event_id: str | None) -> ServerSentEvent:
+    """The changes of one topic (or of all) as an SSE response."""
+    return ServerSentEvent(_events(database, channels, topic, int(last_event_id) if last_event_id else None))
+
+
+async def _events(
+    database: Database, channels: ChannelsPlugin, topic: str, after: int | None
+) -> AsyncIterator[ServerSentEventMessage]:
+    ends = asyncio.get_running_loop().time() + LIFETIME
+    async with channels.start_subscription([topic]) as subscriber:
+        yield ServerSentEventMessage(event="ready", data="{}")
+        sent = after or 0
+        if after is not None:
+            async with database.connection() as connection:
+                missed = await connection.fetch(
+                    """SELECT position, topic, kind, data FROM change
+                       WHERE position > $1 AND ($2 = $3 OR topic = $2) ORDER BY position LIMIT 1000""",
+                    after,
+                    topic,
+                    ALL,
+                )
+            for row in missed:
+                sent = row["position"]
+                yield _message(frame(row))
+        events = subscriber.iter_events().__aiter__()
+        waiting: asyncio.Task[bytes] | None = None
+        try:
+            while (left := ends - asyncio.get_running_loop().time()) > 0:
+                waiting = waiting or asyncio.ensure_future(anext(events))
+                done, _ = await asyncio.wait({waiting}, timeout=min(left, KEEP_ALIVE))
+                if not done:
+                    yield ServerSentEventMessage(comment="still here")
+                    continue
+                data, waiting = waiting.result(), None
+                if json.loads(data)["position"] > sent:
+                    yield _message(data)
+        finally:
+            if waiting is not None:
+                waiting.cancel()
+
+
+def _message(data: bytes) -> ServerSentEventMessage:
+    change = json.loads(data)
+    return ServerSentEventMessage(event="change", id=str(change["position"]), data=data.decode())
