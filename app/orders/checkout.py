@@ -1,0 +1,245 @@
+"""One owner for the order (rule 6): PENDING, redemption, PAID with its emission. Each step can be taken up again."""
+
+import hashlib
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import msgspec
+from sqlalchemy import func
+from sqlalchemy.dialects.postgresql import insert
+from sqlmodel import col, select, update
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from app.db.base import now
+from app.db.session import Database, raw_connection
+from app.emitter.outbox import emit
+from app.errors import BadInput, Busy, Conflict, NotFound, Refused, VoucherifyError, VoucherifyUnclear
+from app.live import changes
+from app.members.models import Member
+from app.orders.basket import Line, price, totals
+from app.orders.models import Location, Order, Product
+from app.orders.translate import order_completed, voucherify_order
+from app.telemetry import log
+from app.voucherify import orders as voucherify_orders
+from app.voucherify.client import Client
+from app.voucherify.redemptions import redeem, redemption
+
+
+@dataclass(frozen=True)
+class Purchase:
+    """What a till or a phone asks for. `client` is who asks: an idempotency key counts within it."""
+
+    client: str
+    idempotency_key: str
+    source: str
+    location_id: str
+    lines: tuple[Line, ...]
+    register_name: str | None = None
+    member_id: UUID | None = None
+    coupon: str | None = None
+
+    def hash(self) -> str:
+        """Equal for equal purchases: tells a repetition from another purchase under the same key."""
+        return hashlib.sha256(
+            msgspec.json.encode([self.location_id, self.lines, self.member_id, self.coupon], order="sorted")
+        ).hexdigest()
+
+
+@dataclass(frozen=True)
+class Checkout:
+    """Places orders, and takes up those that were left PENDING."""
+
+    database: Database
+    voucherify: Client
+    pending_after: float = 30.0
+    """Seconds after which a PENDING order is taken up: well past the time-out of the call that it may wait for."""
+    now: Any = field(default=now, repr=False)
+
+    async def place(self, purchase: Purchase) -> Order:
+        """Take an order from the basket to PAID, or return the answer that this key got before.
+
+        Raises `Refused` when the coupon is refused (the order is CANCELED, nothing was redeemed), `Busy` when it is
+        not known yet (ask again with the same key), `Conflict` for another purchase under the same key.
+        """
+        async with self.database.session() as session:
+            order, is_new = await self._begin(session, purchase)
+        if order.request_hash != purchase.hash():
+            raise Conflict("This Idempotency-Key was used for another order: use a new key for a new order.")
+        if order.status == "PENDING":
+            order = await (self._finish(order) if is_new else self.take_up(order.id))
+        if order.status == "CANCELED":
+            raise Refused(order.refusal or "The order was canceled.", order_id=str(order.id))
+        return order
+
+    async def take_up(self, order_id: UUID) -> Order:
+        """Go on with an order whose checkout was cut off: finish what Voucherify did, else roll it back."""
+        async with self.database.session() as session:
+            # The touch is a lease by the database's clock: of two who come at once, one goes on.
+            touched = await session.exec(
+                update(Order)
+                .where(
+                    col(Order.id) == order_id,
+                    col(Order.status) == "PENDING",
+                    col(Order.touched_at) < func.now() - timedelta(seconds=self.pending_after),
+                )
+                .values(touched_at=func.now())
+            )
+            order = await session.get_one(Order, order_id)
+        if order.status == "PENDING" and not touched.rowcount:
+            raise Busy("This order is being paid. Ask again with the same Idempotency-Key.", retry_after=5)
+        if order.status != "PENDING":
+            return order
+        log.info("order.taken_up", order_id=str(order_id))
+        if order.redemption is None:
+            return await self._pay(order.id, None)
+        found = await voucherify_orders.get(self.voucherify, str(order.id))
+        if found is not None and found.get("redemptions"):
+            return await self._pay(order.id, _redeemed(found, next(iter(found["redemptions"])), found))
+        return await self._cancel(order.id, "The coupon was not redeemed, because the checkout was cut off. Pay again.")
+
+    async def _begin(self, session: AsyncSession, purchase: Purchase) -> tuple[Order, bool]:
+        """(a) Price the basket and commit the order PENDING; or find the order that this key made before."""
+        existing = await self._by_key(session, purchase)
+        if existing is not None:
+            return existing, False
+        location = await session.get(Location, purchase.location_id)
+        if location is None:
+            raise BadInput(f"There is no location {purchase.location_id!r}.", field="location_id")
+        if purchase.member_id is not None and await session.get(Member, purchase.member_id) is None:
+            raise NotFound("No member has this id.")
+        if purchase.coupon and purchase.member_id is None:
+            raise BadInput("A coupon needs a member: send member_id with it.", field="coupon")
+        products = {product.id: product for product in (await session.exec(select(Product))).all()}
+        lines = price(purchase.lines, products)
+        due = totals(lines, 0, location)
+        moment = self.now()
+        order = Order(
+            id=uuid4(),
+            client=purchase.client,
+            idempotency_key=purchase.idempotency_key,
+            request_hash=purchase.hash(),
+            source=purchase.source,
+            location_id=location.id,
+            register_name=purchase.register_name,
+            member_id=purchase.member_id,
+            status="PENDING",
+            currency=location.currency,
+            lines=lines,
+            amount=due.amount,
+            tax=due.tax,
+            total=due.total,
+            coupon=purchase.coupon,
+            created_at=moment,
+            touched_at=moment,
+        )
+        if order.coupon:
+            # Stored before it is sent: whoever takes this order up knows that it may have been done.
+            body = redemption(
+                order.coupon, voucherify_order(order, location), {"source_id": str(order.member_id)}, str(order.id)
+            )
+            order.redemption = {"sent": body}
+        row = order.model_dump(exclude={"number"})
+        made = await session.exec(
+            insert(Order)
+            .values(**{**row, "touched_at": func.now()})
+            .on_conflict_do_nothing(index_elements=["client", "idempotency_key"])
+            .returning(col(Order.id))
+        )
+        is_new = made.scalar_one_or_none() is not None
+        if is_new:
+            await changes.append(await raw_connection(session), [changes.of_order(str(order.id), "order.pending")])
+        stored = await self._by_key(session, purchase)
+        assert stored is not None
+        return stored, is_new
+
+    async def _by_key(self, session: AsyncSession, purchase: Purchase) -> Order | None:
+        query = select(Order).where(Order.client == purchase.client, Order.idempotency_key == purchase.idempotency_key)
+        return (await session.exec(query)).first()
+
+    async def _finish(self, order: Order) -> Order:
+        """(b) Redeem, when there is something to redeem, and (c) pay."""
+        if order.redemption is None:
+            return await self._pay(order.id, None)
+        sent = order.redemption["sent"]
+        try:
+            answer = await redeem(self.voucherify, sent)
+        except VoucherifyUnclear as error:
+            log.warning("redemption.unclear", order_id=str(order.id))
+            raise Busy(
+                f"It is not known yet whether the coupon was redeemed: {error.sentence} The order is kept; "
+                "ask again with the same Idempotency-Key.",
+                retry_after=self.pending_after,
+            ) from error
+        except VoucherifyError as error:
+            return await self._cancel(order.id, _refusal(error), answered=error.answer)
+        return await self._pay(order.id, _redeemed(answer["order"], answer["redemptions"][0]["id"], answer))
+
+    async def _pay(self, order_id: UUID, redeemed: dict[str, Any] | None) -> Order:
+        """(c) PAID and its `Order Completed`, in one commit. A second call changes nothing."""
+        async with self.database.session() as session:
+            order = (await session.exec(select(Order).where(Order.id == order_id).with_for_update())).one()
+            if order.status != "PENDING":
+                return order
+            location = await session.get_one(Location, order.location_id)
+            member = await session.get(Member, order.member_id) if order.member_id else None
+            if redeemed is not None:
+                order.redemption = {**(order.redemption or {}), **redeemed}
+            due = totals(order.lines, (redeemed or {}).get("discount", 0), location)
+            order.discount, order.tax, order.total = due.discount, due.tax, due.total
+            order.status, order.paid_at = "PAID", self.now()
+            session.add(order)
+            await session.flush()
+            connection = await raw_connection(session)
+            await emit(connection, order.source, order_completed(order, location, member), str(order.id))
+            await changes.append(connection, [changes.of_order(str(order.id), "order.paid")])
+        return order
+
+    async def _cancel(self, order_id: UUID, refusal: str, answered: Any = None) -> Order:
+        async with self.database.session() as session:
+            order = (await session.exec(select(Order).where(Order.id == order_id).with_for_update())).one()
+            if order.status == "PENDING":
+                order.status, order.refusal = "CANCELED", refusal
+                order.redemption = {
+                    **(order.redemption or {}),
+                    "answered": answered,
+                    "ended_at": self.now().isoformat(),
+                }
+                session.add(order)
+                await session.flush()
+                await changes.append(await raw_connection(session), [changes.of_order(str(order.id), "order.canceled")])
+        return order
+
+
+def _redeemed(order: dict[str, Any], redemption_id: str, answered: Any) -> dict[str, Any]:
+    """What is kept of a redemption: its id, what it took off (minor units), and the order's status over there.
+
+    The status is CREATED when our override was honoured; PAID, the documented default, means it has earned already.
+    """
+    discount = order.get("total_applied_discount_amount", order.get("total_discount_amount", 0))
+    return {
+        "id": redemption_id,
+        "discount": int(discount or 0),
+        "order_status": order.get("status"),
+        "answered": answered,
+        "ended_at": now().isoformat(),
+    }
+
+
+_REASONS = {
+    "quantity_exceeded": "it has been used already",
+    "voucher_expired": "it has expired",
+    "voucher_not_active": "it is not valid yet",
+    "voucher_disabled": "it is switched off",
+    "not_found": "there is no such code",
+    "resource_not_found": "there is no such code",
+    "customer_rules_violated": "it is not for this member",
+    "order_rules_violated": "it is not for this basket",
+}
+
+
+def _refusal(error: VoucherifyError) -> str:
+    if error.retryable:
+        return f"The coupon can't be checked now. {error.sentence} Nothing was redeemed: take it off, or try again."
+    return f"The coupon can't be used: {_REASONS.get(error.key, error.sentence)}. Nothing was redeemed."
