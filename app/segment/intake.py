@@ -1,0 +1,103 @@
+"""Store, then answer: what arrives together is stored together, in one append (rules 1 and 4)."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from app.db.session import Database
+from app.errors import Busy
+from app.log.log import NewEvent, append
+from app.telemetry import INGESTED, log
+
+MOST_WAITING = 20_000
+"""Events that may wait for their append in one process; more are asked to come again, before memory suffers."""
+MOST_AT_ONCE = 2_500
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A message that was answered 200 and not taken in."""
+
+    code: str
+    message: Any
+    source: str | None
+
+
+@dataclass
+class _Waiting:
+    events: list[NewEvent]
+    refused: list[Refused]
+    done: asyncio.Future[None]
+
+
+@dataclass
+class Intake:
+    """One per web process. `store` returns when the events are committed."""
+
+    database: Database
+    partitions: int
+    _waiting: list[_Waiting] = field(default_factory=list)
+    _arrived: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def store(self, events: list[NewEvent], refused: list[Refused]) -> None:
+        """Hand over what one request brought and wait for its commit."""
+        if sum(len(waiting.events) for waiting in self._waiting) > MOST_WAITING:
+            raise Busy("Too many events wait to be stored.", retry_after=2)
+        waiting = _Waiting(events, refused, asyncio.get_running_loop().create_future())
+        self._waiting.append(waiting)
+        self._arrived.set()
+        await waiting.done
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        task = asyncio.create_task(self._run())
+        try:
+            yield
+        finally:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+    async def _run(self) -> None:
+        while True:
+            await self._arrived.wait()
+            taken: list[_Waiting] = []
+            size = 0
+            while self._waiting and (not taken or size + len(self._waiting[0].events) <= MOST_AT_ONCE):
+                taken.append(self._waiting.pop(0))
+                size += len(taken[-1].events)
+            if not self._waiting:
+                self._arrived.clear()
+            try:
+                await self._append(taken)
+            except Exception as error:  # noqa: BLE001 - whatever it was, each waiting request must hear of it
+                for waiting in taken:
+                    if not waiting.done.done():
+                        waiting.done.set_exception(
+                            Busy("The events could not be stored. Send them again.", retry_after=2)
+                        )
+                        waiting.done.exception()
+                log.error("intake.failed", error=repr(error), requests=len(taken))
+            else:
+                for waiting in taken:
+                    if not waiting.done.done():
+                        waiting.done.set_result(None)
+
+    async def _append(self, taken: list[_Waiting]) -> None:
+        events = [event for waiting in taken for event in waiting.events]
+        refused = [refusal for waiting in taken for refusal in waiting.refused]
+        async with self.database.transaction() as connection:
+            if refused:
+                await connection.executemany(
+                    "INSERT INTO reject (source, code, message, received_at) VALUES ($1, $2, $3, now())",
+                    [(row.source, row.code, msgspec.json.encode({"message": row.message}).decode()) for row in refused],
+                )
+            fresh = await append(connection, events, self.partitions) if events else set()
+        for event in events:
+            INGESTED.labels(event.source, "stored" if event.message_id in fresh else "duplicate").inc()
+        for refusal in refused:
+            INGESTED.labels(refusal.source or "unknown", refusal.code).inc()

@@ -1,0 +1,99 @@
+"""① The door: Segment's HTTP Tracking API. Whatever is well-formed is answered 200 once it is committed."""
+
+import base64
+import binascii
+import zlib
+from typing import Any
+
+import msgspec
+from litestar import Request, Response, Router, post
+from litestar.datastructures import State
+
+from app.db.base import now
+from app.segment import messages
+from app.segment.errors import DoorError, door_errors
+from app.segment.intake import Intake, Refused
+
+MAX_BATCH = 500 * 1024
+MAX_BATCH_MESSAGES = 2_500
+
+
+@post(["/v1/batch", "/v1/import"], role="source", status_code=200, operation_id="batch")
+async def batch(request: Request[Any, Any, Any], state: State) -> dict[str, bool]:
+    """Many messages at once, as the client libraries send them."""
+    body = _decoded(await request.body(), request.headers.get("content-encoding", ""))
+    items = body.get("batch")
+    if not isinstance(items, list):
+        raise DoorError("bad_request", "The body must have a list named batch.")
+    return await _take_in(request, state, body, items)
+
+
+@post("/v1/{call:str}", role="source", status_code=200, operation_id="call")
+async def single(request: Request[Any, Any, Any], state: State, call: str) -> Response[Any]:
+    """One message; its type is the last word of the path."""
+    if call not in messages.TYPES:
+        return Response({"code": "not_found", "message": f"There is no call named {call[:50]}."}, status_code=404)
+    body = _decoded(await request.body(), request.headers.get("content-encoding", ""))
+    message = {name: value for name, value in body.items() if name != "writeKey"}
+    return Response(await _take_in(request, state, body, [{**message, "type": call}]), status_code=200)
+
+
+async def _take_in(
+    request: Request[Any, Any, Any], state: State, body: dict[str, Any], items: list[Any]
+) -> dict[str, bool]:
+    for item in items:
+        if len(msgspec.json.encode(item)) > messages.MAX_MESSAGE:
+            raise DoorError("message_too_large", "A message may have 32 KB at most.")
+    received_at = now()
+    source = await _source(state, request.headers.get("authorization", ""), body.get("writeKey"))
+    envelope = messages.envelope_of(body if "batch" in body else {})
+    taken, refused = [], []
+    for index, item in enumerate(items):
+        code = messages.rejection(item) if index < MAX_BATCH_MESSAGES else "too_many_requests"
+        if source is None:
+            code = "unknown_source"
+        if code is None and source is not None:
+            taken.append(messages.new_event(messages.complete(item, envelope, received_at), source, received_at))
+        else:
+            refused.append(Refused(code or "unknown_source", item, source))
+    intake: Intake = state.intake
+    await intake.store(taken, refused)
+    return {"success": True}
+
+
+async def _source(state: State, authorization: str, in_body: Any) -> str | None:
+    """The source of a write key: by Basic auth (the key is the user name), else by the body."""
+    key = in_body if isinstance(in_body, str) else ""
+    scheme, _, credentials = authorization.partition(" ")
+    if scheme.lower() == "basic":
+        try:
+            key = base64.b64decode(credentials).decode().partition(":")[0] or key
+        except (binascii.Error, UnicodeDecodeError):
+            return None
+    async with state.database.connection() as connection:
+        slug: str | None = await connection.fetchval(
+            "SELECT source.slug FROM write_key JOIN source ON source.slug = source WHERE key = $1 AND enabled", key
+        )
+    return slug
+
+
+def _decoded(body: bytes, encoding: str) -> dict[str, Any]:
+    """The JSON object in a body, gzipped or plain, never more than the limit when inflated."""
+    if encoding.lower() == "gzip":
+        inflate = zlib.decompressobj(wbits=31)
+        try:
+            body = inflate.decompress(body, MAX_BATCH + 1)
+        except zlib.error as error:
+            raise DoorError("bad_request", "The body says that it is gzip, but it is not.") from error
+    if len(body) > MAX_BATCH:
+        raise DoorError("request_too_large", "A request may have 500 KB at most.")
+    try:
+        decoded = msgspec.json.decode(body)
+    except msgspec.DecodeError as error:
+        raise DoorError("bad_request", "The body is not valid JSON.") from error
+    if not isinstance(decoded, dict):
+        raise DoorError("bad_request", "The body must be a JSON object.")
+    return decoded
+
+
+router = Router("/", route_handlers=[batch, single], tags=["segment"], exception_handlers=door_errors)
