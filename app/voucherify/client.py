@@ -1,0 +1,167 @@
+"""One httpx client for Voucherify: keys, time-outs, and every failure as one of our errors.
+
+It never retries: who calls it knows whether that is safe. Bodies and keys are not logged.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+import httpx
+import msgspec
+from pydantic import SecretStr
+
+from app.errors import (
+    VoucherifyError,
+    VoucherifyRefused,
+    VoucherifyRejectsKeys,
+    VoucherifyUnavailable,
+    VoucherifyUnclear,
+)
+from app.settings import Settings
+from app.telemetry import VOUCHERIFY_CALLS, VOUCHERIFY_SECONDS
+
+NOT_NOW = frozenset({408, 423, 429, 500, 503}) | frozenset(range(505, 600))
+UNCLEAR = frozenset({502, 504})
+"""A gateway answered for Voucherify: whether the request got through is not known."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call and its answer, for traces and audits. `path` has no host and the headers are left out."""
+
+    method: str
+    path: str
+    sent: Any
+    status: int
+    answered: Any
+    milliseconds: float
+
+
+class Client:
+    """Calls to one Voucherify project (or the sandbox)."""
+
+    def __init__(
+        self,
+        api_url: str,
+        application_id: SecretStr,
+        secret_key: SecretStr,
+        *,
+        timeout: float = 10.0,
+        transport: httpx.AsyncBaseTransport | None = None,
+        observe: Callable[[Call], None] | None = None,
+    ) -> None:
+        """`timeout` in seconds; `observe` is handed every call that got an answer or none (status 0)."""
+        self._keys = {
+            "X-App-Id": application_id.get_secret_value(),
+            "X-App-Token": secret_key.get_secret_value(),
+            "X-Voucherify-Channel": "Loyalty Accelerator",
+        }
+        self.observe = observe
+        self._http = httpx.AsyncClient(
+            base_url=api_url,
+            timeout=httpx.Timeout(timeout, connect=min(timeout, 5.0)),
+            transport=transport,
+            limits=httpx.Limits(max_connections=50, max_keepalive_connections=20),
+        )
+
+    @classmethod
+    def of(cls, settings: Settings, observe: Callable[[Call], None] | None = None) -> Self:
+        return cls(
+            settings.voucherify_api_url,
+            settings.voucherify_application_id,
+            settings.voucherify_secret_key,
+            timeout=settings.voucherify_timeout,
+            observe=observe,
+        )
+
+    async def call(
+        self, method: str, path: str, body: Any = None, *, params: Mapping[str, str | int | bool] | None = None
+    ) -> Any:
+        """Call the public API and return the parsed answer, or raise a `VoucherifyError`."""
+        return (await self.send(method, path, body, self._keys, params=params)).answered
+
+    async def send(
+        self,
+        method: str,
+        url: str,
+        body: Any,
+        headers: Mapping[str, str],
+        *,
+        params: Mapping[str, str | int | bool] | None = None,
+    ) -> Call:
+        """Send one request, to a path of the API or to a whole address, with just these headers."""
+        # Any address on Voucherify's side ends in `/v1/<resource>` or `/segmentio/<resource>`: a short label for metrics.
+        path = urlsplit(url).path
+        resource = "/".join(path.split("/")[1:3])
+        content = None if body is None else msgspec.json.encode(body)
+        started = time.perf_counter()
+        try:
+            response = await self._http.request(
+                method, url, content=content, headers={"content-type": "application/json", **headers}, params=params
+            )
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+            self._seen(method, path, resource, body, 0, repr(error), started)
+            raise VoucherifyUnavailable("Voucherify can't be reached. Nothing was sent.") from error
+        except httpx.TransportError as error:
+            call = self._seen(method, path, resource, body, 0, repr(error), started)
+            raise VoucherifyUnclear(
+                f"Voucherify gave no answer within {call.milliseconds / 1000:.1f} s ({type(error).__name__})."
+            ) from error
+        call = self._seen(method, path, resource, body, response.status_code, _parsed(response), started)
+        if not response.is_success:
+            raise failure(response.status_code, call.answered, response.headers)
+        return call
+
+    def _seen(
+        self, method: str, path: str, resource: str, sent: Any, status: int, answered: Any, started: float
+    ) -> Call:
+        seconds = time.perf_counter() - started
+        VOUCHERIFY_CALLS.labels(method, resource, status).inc()
+        VOUCHERIFY_SECONDS.labels(resource).observe(seconds)
+        call = Call(method, path, sent, status, answered, round(seconds * 1000, 1))
+        if self.observe is not None:
+            self.observe(call)
+        return call
+
+    async def close(self) -> None:
+        await self._http.aclose()
+
+
+def failure(status: int, answer: Any, headers: Mapping[str, str]) -> VoucherifyError:
+    """The error that an answer other than 2xx stands for."""
+    body = answer if isinstance(answer, dict) else {}
+    key = str(body.get("key") or "")
+    told = ": ".join(str(part) for part in (body.get("message"), body.get("details")) if part) or str(answer)[:200]
+    sentence = f"Voucherify answered {status}{f' {key}' if key else ''}: {told}"
+    kind: type[VoucherifyError] = VoucherifyRefused
+    if status in UNCLEAR:
+        kind = VoucherifyUnclear
+    elif status in NOT_NOW:
+        kind = VoucherifyUnavailable
+    elif status in {401, 403}:
+        kind = VoucherifyRejectsKeys
+    return kind(sentence, code=status, key=key, answer=answer, retry_after=_retry_after(headers))
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds until the next call is allowed: `Retry-After` (seconds), else `X-Rate-Limit-Retry` (epoch seconds)."""
+    try:
+        if "retry-after" in headers:
+            return max(0.0, float(headers["retry-after"]))
+        if headers.get("x-rate-limit-remaining") == "0" and "x-rate-limit-retry" in headers:
+            return max(0.0, float(headers["x-rate-limit-retry"]) - time.time())
+    except ValueError:
+        pass
+    return None
+
+
+def _parsed(response: httpx.Response) -> Any:
+    if not response.content:
+        return None
+    try:
+        return msgspec.json.decode(response.content)
+    except msgspec.DecodeError:
+        return response.text

@@ -1,0 +1,28 @@
+"""Validating and redeeming one voucher for an order that is not paid yet."""
+
+from typing import Any
+
+from app.voucherify.client import Client
+
+
+def redemption(code: str, order: dict[str, Any], customer: dict[str, Any], request_id: str) -> dict[str, Any]:
+    """The body of `POST /v1/redemptions`. `order` has `source_id`, and `CREATED` keeps it from earning yet."""
+    return {
+        "redeemables": [{"object": "voucher", "id": code}],
+        "order": {**order, "status": "CREATED"},
+        "customer": customer,
+        "metadata": {"request_id": request_id},
+    }
+
+
+async def redeem(client: Client, body: dict[str, Any]) -> dict[str, Any]:
+    """Redeem. Not idempotent: after an unclear answer read the order by its `source_id` first."""
+    answer: dict[str, Any] = await client.call("POST", "/v1/redemptions", body)
+    return answer
+
+
+async def validate(client: Client, code: str, order: dict[str, Any], customer: dict[str, Any]) -> dict[str, Any]:
+    """What the voucher would do to the order; changes nothing. `valid` is false with the reason inside."""
+    body = {"redeemables": [{"object": "voucher", "id": code}], "order": order, "customer": customer}
+    answer: dict[str, Any] = await client.call("POST", "/v1/validations", body)
+    return answer
