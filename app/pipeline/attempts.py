@@ -1,0 +1,165 @@
+"""The rows of the deliverer: what waits in a lane, each try, each function's result, and how it ended."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+import msgspec
+
+from app.destinations.base import Request
+from app.live import changes
+from app.pipeline.functions import Outcome
+from app.pipeline.lanes import LaneKey
+from app.pipeline.verdict import Verdict
+
+BATCH = 50
+KEPT_ANSWER = 2048
+
+
+@dataclass(frozen=True)
+class Row:
+    """A delivery that waits, with all that is needed to decide on it."""
+
+    id: int
+    event_position: int
+    mapping: str
+    message: dict[str, Any]
+    order_id: str | None
+    attempts: int
+    held: float
+    passed: bool
+    due: bool
+    function: Outcome | None
+    """The stored result of the insert function, when it has run."""
+    done_before: bool
+    """An earlier try is known to have been carried out."""
+    maybe_done: bool
+    """An earlier try was sent and its outcome is not known."""
+
+
+async def waiting(connection: asyncpg.Connection, lane: LaneKey) -> list[Row]:
+    """The first waiting rows of a lane, in order."""
+    rows = await connection.fetch(
+        """SELECT delivery.id, event_position, mapping, message, event.order_id, attempts, held, passed,
+                  due_at <= now() AS due,
+                  result.outcome, result.event AS returned, result.error,
+                  tries.done, tries.maybe
+           FROM delivery
+           JOIN event ON event.position = event_position
+           LEFT JOIN function_result AS result USING (event_position, destination)
+           LEFT JOIN LATERAL (
+               SELECT bool_or(outcome = 'done') AS done, bool_or(outcome IS NULL OR outcome = 'unclear') AS maybe
+               FROM attempt WHERE delivery_id = delivery.id
+           ) AS tries ON true
+           WHERE destination = $1 AND delivery.person = $2 AND status = 'pending'
+           ORDER BY delivery.id LIMIT $3""",
+        lane.destination,
+        lane.person,
+        BATCH,
+    )
+    return [
+        Row(
+            id=row["id"],
+            event_position=row["event_position"],
+            mapping=row["mapping"],
+            message=row["message"],
+            order_id=row["order_id"],
+            attempts=row["attempts"],
+            held=row["held"],
+            passed=row["passed"],
+            due=row["due"],
+            function=Outcome(
+                row["outcome"],
+                event=row["returned"],
+                error=row["error"],
+            )
+            if row["outcome"]
+            else None,
+            done_before=bool(row["done"]),
+            maybe_done=bool(row["maybe"]),
+        )
+        for row in rows
+    ]
+
+
+async def keep_function(connection: asyncpg.Connection, lane: LaneKey, row: Row, outcome: Outcome) -> None:
+    """Keep what the insert function made of the event. The first result stays."""
+    await connection.execute(
+        """INSERT INTO function_result (event_position, destination, outcome, event, error, log, calls, milliseconds,
+                                        started_at, finished_at)
+           VALUES ($1, $2, $3, $4, $5, $6, $7, $8::float8, now() - make_interval(secs => $8::float8 / 1000), now())
+           ON CONFLICT DO NOTHING""",
+        row.event_position,
+        lane.destination,
+        outcome.outcome,
+        msgspec.json.encode(outcome.event).decode() if outcome.event is not None else None,
+        outcome.error,
+        outcome.log,
+        msgspec.json.encode(outcome.calls).decode(),
+        outcome.milliseconds,
+    )
+    await changes.append(connection, [changes.of_order(row.order_id, "function.done")] if row.order_id else [])
+
+
+async def start(connection: asyncpg.Connection, lane: LaneKey, owner: str, row: Row, request: Request) -> int | None:
+    """Note a try before it leaves; None when the lane is not ours any more. Headers have the keys: they stay out."""
+    attempt: int | None = await connection.fetchval(
+        """WITH mine AS (
+               SELECT 1 FROM lane WHERE destination = $2 AND person = $3 AND owner = $4 AND due_at > now()
+           )
+           INSERT INTO attempt (delivery_id, started_at, request)
+           SELECT $1, clock_timestamp(), $5::jsonb FROM mine RETURNING id""",
+        row.id,
+        lane.destination,
+        lane.person,
+        owner,
+        msgspec.json.encode({"method": request.method, "url": request.url, "body": request.body}).decode(),
+    )
+    return attempt
+
+
+async def end(connection: asyncpg.Connection, attempt: int, outcome: str, status: int | None, answer: Any) -> None:
+    """Note how a try ended. Also when the lane was lost meanwhile: the next worker must know."""
+    text = answer if isinstance(answer, str) else msgspec.json.encode(answer).decode()
+    await connection.execute(
+        "UPDATE attempt SET ended_at = clock_timestamp(), outcome = $2, status = $3, answer = $4 WHERE id = $1",
+        attempt,
+        outcome,
+        status,
+        text.replace("\x00", "")[:KEPT_ANSWER],
+    )
+
+
+async def finish(
+    connection: asyncpg.Connection,
+    lane: LaneKey,
+    owner: str,
+    row: Row,
+    status: str,
+    judged: Verdict,
+    held: float,
+    *,
+    passed: bool,
+) -> bool:
+    """Bring the delivery to its new state, unless the lane was lost; whether it was ours to write."""
+    kept = await connection.fetchval(
+        """UPDATE delivery SET status = $5::text, error = $6, held = $7, passed = $8, attempts = attempts + 1,
+                  due_at = now() + make_interval(secs => $9),
+                  finished_at = CASE WHEN $5::text = 'pending' THEN NULL ELSE clock_timestamp() END
+           WHERE id = $1 AND status = 'pending' AND EXISTS (
+               SELECT FROM lane WHERE destination = $2 AND person = $3 AND owner = $4 AND due_at > now())
+           RETURNING true""",
+        row.id,
+        lane.destination,
+        lane.person,
+        owner,
+        status,
+        judged.sentence or None,
+        held,
+        passed,
+        judged.wait,
+    )
+    if row.order_id:
+        kind = "delivery.waiting" if status == "pending" else f"delivery.{status}"
+        await changes.append(connection, [changes.of_order(row.order_id, kind)])
+    return bool(kept)

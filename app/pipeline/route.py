@@ -1,0 +1,119 @@
+"""② The router: each event once, in the order of its partition: profile, facts, and a `Delivery` per mapping it meets.
+
+The cursor moves in the transaction of its effects, so a router that dies in the middle has done nothing.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import asyncpg
+
+from app.analytics import facts
+from app.db.session import Database
+from app.db.wake import wake
+from app.live import changes
+from app.log import log as event_log
+from app.log.log import StoredEvent
+from app.pipeline.mappings import CompiledMapping, wants
+from app.profiles import store
+from app.telemetry import log
+
+CONSUMER = "route"
+BATCH = 500
+
+
+@dataclass
+class Router:
+    """Routes the partitions that this worker holds."""
+
+    database: Database
+    owner: str
+    partitions: int
+    lease_seconds: float
+    mappings: Sequence[CompiledMapping]
+    _positions: dict[int, int] = field(default_factory=dict)
+
+    async def run_once(self) -> bool:
+        """Route one batch of each partition that this worker holds; whether there was anything."""
+        async with self.database.transaction() as connection:
+            self._positions = await event_log.lease(
+                connection, CONSUMER, self.owner, self.partitions, self.lease_seconds
+            )
+        return any([await self._partition(partition, at) for partition, at in sorted(self._positions.items())])
+
+    async def _partition(self, partition: int, at: int) -> bool:
+        async with self.database.transaction() as connection:
+            events = await event_log.read(connection, partition, at, BATCH)
+            if not events:
+                return False
+            await self._apply(connection, events)
+            if not await event_log.advance(connection, CONSUMER, self.owner, partition, at, events[-1].position):
+                log.warning("route.lease_lost", partition=partition)
+                raise asyncpg.InterfaceError("the lease was lost")  # rolls everything back: another has it now
+        return True
+
+    async def _apply(self, connection: asyncpg.Connection, events: Sequence[StoredEvent]) -> None:
+        """Route a batch; on an error halve it until the culprit stands alone, note that one, and go on (rule 9)."""
+        try:
+            async with connection.transaction():
+                await self._effects(connection, events)
+        except (asyncpg.InterfaceError, asyncpg.PostgresConnectionError, asyncpg.DeadlockDetectedError):
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever an event does to us, the others go on
+            if len(events) > 1:
+                middle = len(events) // 2
+                await self._apply(connection, events[:middle])
+                await self._apply(connection, events[middle:])
+                return
+            log.exception("route.poison", position=events[0].position)
+            await connection.execute(
+                """INSERT INTO poison_event (event_position, error, created_at) VALUES ($1, $2, now())
+                   ON CONFLICT DO NOTHING""",
+                events[0].position,
+                f"{type(error).__name__}: {error}"[:2000],
+            )
+
+    async def _effects(self, connection: asyncpg.Connection, events: Sequence[StoredEvent]) -> None:
+        await store.apply_events(connection, [event.message for event in events])
+        await facts.add_orders(connection, [(event.source, event.message) for event in events])
+        deliveries = plan(events, self.mappings)
+        if deliveries:
+            await connection.executemany(
+                """INSERT INTO delivery (event_position, destination, mapping, person, status, attempts, due_at, held,
+                                         passed, created_at)
+                   VALUES ($1, $2, $3, $4, 'pending', 0, now(), 0, false, now()) ON CONFLICT DO NOTHING""",
+                deliveries,
+            )
+            # The conflicting update locks the lane's row even where it changes nothing, and so waits for (or makes
+            # wait) the worker that is just leaving the lane: none of the two overlooks the other.
+            await connection.executemany(
+                """INSERT INTO lane (destination, person, due_at) VALUES ($1, $2, now())
+                   ON CONFLICT (destination, person) DO UPDATE SET due_at = least(coalesce(lane.due_at, now()), now())
+                   WHERE lane.owner IS NULL""",
+                sorted({(destination, person) for _, destination, _, person in deliveries}),
+            )
+            await wake(connection, "deliver")
+        await changes.append(
+            connection,
+            [changes.of_order(order, "event.routed") for event in events if (order := order_id(event)) is not None],
+        )
+
+
+def plan(events: Sequence[StoredEvent], mappings: Sequence[CompiledMapping]) -> list[tuple[int, str, str, str]]:
+    """The deliveries of a batch, as (event position, destination, mapping, person): pure.
+
+    Triggers see the event as it came in, before any insert function (rule 7).
+    """
+    return [
+        (event.position, mapping.destination.slug, mapping.slug, event.person)
+        for event in events
+        for mapping in mappings
+        if wants(event.message, mapping.destination.name) and mapping.takes(event.message)
+    ]
+
+
+def order_id(event: StoredEvent) -> str | None:
+    """The order that an event is about, if any."""
+    properties = event.message.get("properties")
+    found = properties.get("order_id") if isinstance(properties, dict) else None
+    return found if isinstance(found, str) and len(found) <= 100 else None
