@@ -1,0 +1,111 @@
+"""The worker's side of webhooks: balance, coupons and movements into profile and facts, and the event to Segment.
+
+One transaction per batch with a savepoint per webhook: a poison one is put aside with its reason and harms no other.
+Webhooks come doubled, late and in any order. Movements are known by their transaction id, states by their time.
+"""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+import asyncpg
+
+from app.backoff import backoff
+from app.db.base import now
+from app.db.session import Database
+from app.errors import VoucherifyError
+from app.live import changes
+from app.profiles import loyalty
+from app.profiles.loyalty import CardState
+from app.telemetry import log
+from app.voucherify.loyalty import Loyalty
+from app.webhooks.effects import EFFECTS, Notice
+from app.webhooks.to_segment import emit_for
+
+BATCH = 100
+MOST_ATTEMPTS = 8
+CARDS_AT_ONCE = 20
+
+
+@dataclass(frozen=True)
+class Applier:
+    """Applies what waits in the inbox."""
+
+    database: Database
+    engine: Loyalty
+    emits: bool
+    """Whether Voucherify's events are sent on to Segment by us."""
+
+    async def run_once(self) -> bool:
+        """Apply one batch; whether there was anything."""
+        async with self.database.transaction() as connection:
+            rows = await connection.fetch(
+                """SELECT id, event_id, type, body, member_id, order_id, attempts, received_at FROM webhook
+                   WHERE status = 'pending' AND due_at <= now() ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED""",
+                BATCH,
+            )
+            made: list[changes.Change] = []
+            for row in rows:
+                made += await self._one(connection, row)
+            await changes.append(connection, made)
+        return bool(rows)
+
+    async def _one(self, connection: asyncpg.Connection, row: asyncpg.Record) -> list[changes.Change]:
+        effect = EFFECTS.get(row["type"])
+        made: list[changes.Change] = []
+        status, error = "ignored", None
+        try:
+            async with connection.transaction():
+                if effect is not None and row["member_id"] is not None:
+                    notice = Notice(
+                        type=row["type"],
+                        event_id=row["event_id"],
+                        member_id=row["member_id"],
+                        order_id=row["order_id"],
+                        data=row["body"]["data"],
+                        received_at=row["received_at"],
+                    )
+                    made = await effect(connection, notice)
+                    if self.emits:
+                        await emit_for(connection, notice)
+                    status = "applied"
+        except (asyncpg.InterfaceError, asyncpg.PostgresConnectionError, asyncpg.DeadlockDetectedError):
+            raise
+        except Exception as caught:  # noqa: BLE001 - one bad webhook harms only itself
+            log.exception("webhook.poison", webhook=row["id"], type=row["type"], order_id=row["order_id"])
+            made, error = [], f"{type(caught).__name__}: {caught}"[:2000]
+            status = "failed" if row["attempts"] + 1 >= MOST_ATTEMPTS else "pending"
+        await connection.execute(
+            """UPDATE webhook SET status = $2::text, error = $3, attempts = attempts + 1,
+                      applied_at = CASE WHEN $2::text IN ('applied', 'ignored') THEN clock_timestamp() END,
+                      due_at = now() + make_interval(secs => $4) WHERE id = $1""",
+            row["id"],
+            status,
+            error,
+            backoff(row["attempts"], base=2.0),
+        )
+        if row["order_id"] and status == "applied":
+            made.append(changes.of_order(row["order_id"], "profile.updated"))
+        return made
+
+    async def settle_cards(self) -> int:
+        """Ask Voucherify for the cards whose stated balances did not add up; returns how many were settled."""
+        async with self.database.connection() as connection:
+            rows = await connection.fetch(
+                """SELECT profile.loyalty ->> 'card' AS card, value AS user_id FROM profile
+                   JOIN profile_identifier ON profile_id = profile.id AND type = 'user_id'
+                   WHERE profile.loyalty ? 'unsettled' LIMIT $1""",
+                CARDS_AT_ONCE,
+            )
+        settled = 0
+        for row in rows:
+            try:
+                card = await self.engine.card(row["card"])
+            except VoucherifyError as error:
+                log.warning("card.unsettled", reason=error.sentence)
+                continue
+            async with self.database.transaction() as connection:
+                member = UUID(row["user_id"])
+                await loyalty.settle(connection, member, CardState(card.code, card.campaign, card.balance, now()))
+                await changes.append(connection, [changes.of_member(member, "balance.changed", balance=card.balance)])
+            settled += 1
+        return settled
