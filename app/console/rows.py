@@ -1,0 +1,84 @@
+"""The rows that one order left behind, in all tables on its road."""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+ORDER_EVENT = "Order Completed"
+
+
+@dataclass(frozen=True)
+class Found:
+    """Rows as they are; lists in the order in which things happened."""
+
+    order: asyncpg.Record
+    emission: asyncpg.Record | None
+    event: asyncpg.Record | None
+    poison: asyncpg.Record | None
+    deliveries: list[asyncpg.Record]
+    function: asyncpg.Record | None
+    attempts: list[asyncpg.Record]
+    webhooks: list[asyncpg.Record]
+    movements: list[asyncpg.Record]
+    coupons: list[asyncpg.Record]
+    told: asyncpg.Record | None
+    profile: dict[str, Any] | None
+
+
+async def of_order(connection: asyncpg.Connection, order_id: UUID) -> Found | None:
+    """Read them all; a dozen small queries by index."""
+    order = await connection.fetchrow("SELECT * FROM orders WHERE id = $1", order_id)
+    if order is None:
+        return None
+    text = str(order_id)
+    event = await connection.fetchrow(
+        "SELECT * FROM event WHERE order_id = $1 AND name = $2 ORDER BY position LIMIT 1", text, ORDER_EVENT
+    )
+    position = event["position"] if event else None
+    deliveries = await connection.fetch("SELECT * FROM delivery WHERE event_position = $1 ORDER BY id", position)
+    return Found(
+        order=order,
+        emission=await connection.fetchrow(
+            "SELECT * FROM emission WHERE order_id = $1 AND source <> 'voucherify' ORDER BY id LIMIT 1", text
+        ),
+        event=event,
+        poison=await connection.fetchrow("SELECT * FROM poison_event WHERE event_position = $1", position),
+        deliveries=deliveries,
+        function=await connection.fetchrow(
+            "SELECT * FROM function_result WHERE event_position = $1 ORDER BY destination LIMIT 1", position
+        ),
+        attempts=await connection.fetch(
+            "SELECT * FROM attempt WHERE delivery_id = ANY($1) ORDER BY id", [row["id"] for row in deliveries]
+        ),
+        webhooks=await connection.fetch("SELECT * FROM webhook WHERE order_id = $1 ORDER BY id", text),
+        movements=await connection.fetch(
+            "SELECT * FROM point_movement WHERE order_id = $1 ORDER BY created_at, transaction_id", text
+        ),
+        coupons=await connection.fetch("SELECT * FROM coupon WHERE order_id = $1 ORDER BY published_at", text),
+        told=await connection.fetchrow(
+            """SELECT * FROM change WHERE topic = $1 AND kind = 'profile.updated' ORDER BY position DESC LIMIT 1""",
+            f"order:{text}",
+        ),
+        profile=await _profile(connection, order["member_id"]),
+    )
+
+
+async def _profile(connection: asyncpg.Connection, member_id: UUID | None) -> dict[str, Any] | None:
+    row = await connection.fetchrow(
+        """SELECT profile.id, loyalty, traits FROM profile
+           JOIN profile_identifier ON profile_id = profile.id WHERE type = 'user_id' AND value = $1""",
+        str(member_id),
+    )
+    if row is None:
+        return None
+    coupons = await connection.fetch(
+        "SELECT code, title FROM coupon WHERE member_id = $1 AND redeemed_at IS NULL ORDER BY published_at", member_id
+    )
+    return {
+        "id": str(row["id"]),
+        "loyalty": row["loyalty"],
+        "first_name": row["traits"].get("first_name"),
+        "coupons": [{"code": coupon["code"], "title": coupon["title"]} for coupon in coupons],
+    }

@@ -1,0 +1,232 @@
+"""The trace of an order: every step of its road, from the rows that the steps left; nothing is kept just for it."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import msgspec
+
+from app.console import rows
+from app.db.base import now
+from app.db.session import Database
+
+STEPS: tuple[tuple[str, str, str], ...] = (
+    ("till", "Pay pressed at the till", "pos_simulator/routes.py"),
+    ("pending", "Basket priced, order saved as pending", "app/orders/checkout.py"),
+    ("redeem", "Coupon redeemed in Voucherify", "app/orders/checkout.py"),
+    ("paid", "Order paid, its event in the outbox", "app/orders/checkout.py"),
+    ("relay", "Relay sent the event", "app/emitter/relay.py"),
+    ("door", "The door stored the event", "app/segment/routes.py"),
+    ("route", "Router planned the deliveries", "app/pipeline/route.py"),
+    ("function", "Insert function ran", "functions/voucherify.py"),
+    ("deliver", "Order moved to paid in Voucherify", "app/pipeline/deliver.py"),
+    ("voucherify", "Voucherify gave the points", "outside"),
+    ("webhook", "Webhooks verified and stored", "app/webhooks/routes.py"),
+    ("profile", "Balance and coupon on the profile", "app/webhooks/apply.py"),
+    ("screen", "Till and phone were told", "app/live"),
+)
+
+
+NO_POINTS_AFTER = timedelta(seconds=3)
+"""An order that Voucherify counts as paid and for which no points came in this time earned none."""
+
+
+@dataclass
+class _Step:
+    state: str = "waiting"
+    at: datetime | None = None
+    sent: Any = None
+    received: Any = None
+    note: str | None = None
+
+
+async def trace(database: Database, order_id: UUID) -> dict[str, Any] | None:
+    """The trace as JSON, or None when there is no such order. `at_ms` counts from the till's call."""
+    async with database.connection() as connection:
+        found = await rows.of_order(connection, order_id)
+    if found is None:
+        return None
+    steps = _steps(found)
+    started: datetime = found.order["created_at"]
+    reached = [step.at for step in steps.values() if step.at is not None and step.state == "done"]
+    missing = [name for name, step in steps.items() if step.state not in {"done", "skipped"}]
+    failed = any(step.state == "failed" for step in steps.values())
+    return {
+        "order": {
+            "id": str(order_id),
+            "number": found.order["number"],
+            "status": found.order["status"],
+            "total": found.order["total"],
+            "currency": found.order["currency"],
+            "member_id": str(found.order["member_id"]) if found.order["member_id"] else None,
+            "location_id": found.order["location_id"],
+            "created_at": _text(started),
+        },
+        "state": "failed" if failed else "running" if missing else "done",
+        "complete": not missing,
+        "missing": missing,
+        "total_ms": _since(started, max(reached)) if reached and not missing else None,
+        "points": sum(row["points"] for row in found.movements) if found.movements else None,
+        "coupon": found.coupons[0]["code"] if found.coupons else None,
+        "profile": found.profile,
+        "steps": [
+            {
+                "step": number,
+                "name": name,
+                "title": title,
+                "where": where,
+                "state": steps[name].state,
+                "at": _text(steps[name].at),
+                "at_ms": _since(started, steps[name].at),
+                "sent": steps[name].sent,
+                "received": steps[name].received,
+                "note": steps[name].note,
+            }
+            for number, (name, title, where) in enumerate(STEPS, start=1)
+        ],
+    }
+
+
+def _steps(found: rows.Found) -> dict[str, _Step]:
+    steps = {name: _Step() for name, _, _ in STEPS}
+    _at_the_till(steps, found.order)
+    if found.order["status"] == "CANCELED":
+        for name in list(steps)[4:]:
+            steps[name] = _Step(state="skipped", note="The order was canceled.")
+        return steps
+    _to_segment(steps, found)
+    _to_voucherify(steps, found)
+    _back(steps, found)
+    return steps
+
+
+def _at_the_till(steps: dict[str, _Step], order: asyncpg.Record) -> None:
+    asked = {"member_id": str(order["member_id"] or ""), "coupon": order["coupon"], "source": order["source"]}
+    steps["till"] = _Step("done", order["created_at"], asked, {"order_id": str(order["id"]), "status": order["status"]})
+    steps["pending"] = _Step("done", order["created_at"], order["lines"], {"amount": order["amount"]})
+    redemption = order["redemption"]
+    if redemption is None:
+        steps["redeem"] = _Step("skipped", note="No coupon on this order.")
+    else:
+        ended = redemption.get("ended_at")
+        done = order["status"] == "PAID"
+        steps["redeem"] = _Step(
+            "done" if done else "failed" if order["status"] == "CANCELED" else "running",
+            datetime.fromisoformat(ended) if ended else None,
+            redemption.get("sent"),
+            redemption.get("answered"),
+            order["refusal"],
+        )
+    if order["status"] == "PAID":
+        totals = {name: order[name] for name in ("total", "discount", "tax")}
+        steps["paid"] = _Step("done", order["paid_at"], {"status": "PAID"}, totals)
+    elif order["status"] == "CANCELED":
+        steps["paid"] = _Step("failed", order["touched_at"], note=order["refusal"])
+
+
+def _to_segment(steps: dict[str, _Step], found: rows.Found) -> None:
+    emission = found.emission
+    if emission is not None:
+        state = {"sent": "done", "dead": "failed"}.get(emission["status"], "running")
+        note = emission["answer"] if state != "done" else None
+        steps["relay"] = _Step(state, emission["sent_at"], emission["message"], emission["answer"], note)
+    event = found.event
+    if event is not None:
+        steps["door"] = _Step(
+            "done",
+            event["received_at"],
+            {"messageId": event["message_id"], "source": event["source"]},
+            {"position": event["position"], "partition": event["partition"]},
+        )
+    if found.poison is not None:
+        steps["route"] = _Step("failed", found.poison["created_at"], note=found.poison["error"])
+
+
+def _to_voucherify(steps: dict[str, _Step], found: rows.Found) -> None:
+    if found.order["member_id"] is None and found.event is not None:
+        for name in ("route", "function", "deliver", "voucherify", "webhook", "profile", "screen"):
+            steps[name] = _Step("skipped", note="An order without a member does not go to Voucherify.")
+        return
+    if not found.deliveries:
+        return
+    first = found.deliveries[0]
+    planned = [{"destination": row["destination"], "mapping": row["mapping"]} for row in found.deliveries]
+    steps["route"] = _Step("done", first["created_at"], {"position": first["event_position"]}, planned)
+    if found.function is not None:
+        good = found.function["outcome"] in {"returned", "dropped"}
+        answered = {"event": found.function["event"], "log": found.function["log"]}
+        steps["function"] = _Step(
+            "done" if good else "failed",
+            found.function["finished_at"],
+            {"calls": found.function["calls"]},
+            answered,
+            found.function["error"],
+        )
+    elif first["status"] == "pending" and first["error"]:
+        steps["function"] = _Step("running", note=first["error"])
+    elif first["status"] != "pending" and found.attempts:
+        steps["function"] = _Step("skipped", note="This destination has no insert function.")
+    last = found.attempts[-1] if found.attempts else None
+    state = {"delivered": "done", "filtered": "done", "pending": "running"}.get(first["status"], "failed")
+    steps["deliver"] = _Step(
+        "waiting" if state == "running" and last is None else state,
+        first["finished_at"],
+        last["request"] if last else None,
+        {"status": last["status"], "answer": _parsed(last["answer"]), "tries": len(found.attempts)} if last else None,
+        first["error"],
+    )
+
+
+def _back(steps: dict[str, _Step], found: rows.Found) -> None:
+    if found.movements:
+        first = found.movements[0]
+        steps["voucherify"] = _Step(
+            "done",
+            first["created_at"],
+            None,
+            [{name: row[name] for name in ("transaction_id", "type", "points", "balance")} for row in found.movements],
+        )
+    else:
+        paid = next((row for row in found.webhooks if row["type"] == "customer.order.paid"), None)
+        if paid is not None and now() - paid["received_at"] > NO_POINTS_AFTER:
+            steps["voucherify"] = _Step("done", paid["received_at"], note="Voucherify gave no points for this order.")
+    relevant = [row for row in found.webhooks if row["status"] != "ignored"] or found.webhooks
+    if relevant:
+        steps["webhook"] = _Step(
+            "done",
+            relevant[0]["received_at"],
+            [{"type": row["type"], "event": row["event_id"]} for row in found.webhooks],
+            {"stored": len(found.webhooks)},
+        )
+        failed = next((row for row in found.webhooks if row["status"] == "failed"), None)
+        applied = [row["applied_at"] for row in relevant if row["status"] == "applied"]
+        if failed is not None:
+            steps["profile"] = _Step("failed", note=failed["error"])
+        elif steps["voucherify"].state == "done" and applied and all(row["status"] != "pending" for row in relevant):
+            steps["profile"] = _Step("done", max(applied), None, found.profile)
+        elif any(row["error"] for row in relevant):
+            steps["profile"] = _Step("running", note=next(row["error"] for row in relevant if row["error"]))
+    if found.told is not None and steps["profile"].state == "done":
+        steps["screen"] = _Step(
+            "done", found.told["created_at"], None, {"kind": found.told["kind"], "position": found.told["position"]}
+        )
+
+
+def _parsed(text: str | None) -> Any:
+    """An answer as JSON where it is whole JSON; long ones were cut."""
+    try:
+        return msgspec.json.decode(text) if text else text
+    except msgspec.DecodeError:
+        return text
+
+
+def _text(moment: datetime | None) -> str | None:
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z") if moment else None
+
+
+def _since(start: datetime, moment: datetime | None) -> float | None:
+    return round((moment - start).total_seconds() * 1000, 1) if moment else None
+
+
