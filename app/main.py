@@ -1,0 +1,155 @@
+"""The web process: `create_app(settings)` is the only place that knows every part. `python -m app.main` runs it."""
+
+import contextlib
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import js_lib_htmx
+import swagger_ui
+import uvicorn
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from litestar import Litestar
+from litestar import Router as LitestarRouter
+from litestar.channels import ChannelsPlugin
+from litestar.channels.backends.memory import MemoryChannelsBackend
+from litestar.di import Provide
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import SwaggerRenderPlugin
+from litestar.plugins.jinja import JinjaTemplateEngine
+from litestar.static_files import create_static_files_router
+from litestar.template.config import TemplateConfig
+
+import app.console.floor
+import app.console.health
+import app.console.routes
+import app.members.routes
+import app.segment.routes
+import app.webhooks.routes
+import mobile_api.routes
+import pos_simulator.routes
+from app.auth.principal import guard, provide_principal, refuse_routes_without_role
+from app.db.session import open_database
+from app.db.wake import Wakeups
+from app.errors import LoyaltyError, VoucherifyUnavailable, VoucherifyUnclear
+from app.live.listener import listening
+from app.orders.checkout import Checkout
+from app.problems import problems
+from app.segment.intake import Intake
+from app.settings import Settings, load_settings
+from app.telemetry import configure_logging, log
+from app.voucherify.client import Client
+from app.voucherify.loyalty import LoyaltyV1
+
+ROOT = Path(__file__).parent.parent
+SCREENS = {"console": ROOT / "app/console", "pos": ROOT / "pos_simulator", "phone": ROOT / "mobile_api"}
+# Browser libraries come out of wheels and are served from there: everything works with no network.
+LIBRARIES = {
+    "htmx": Path(js_lib_htmx.__file__).parent / "static/htmx",
+    "swagger": Path(swagger_ui.__file__).parent / "static",
+}
+MAX_BODY = 1024 * 1024
+
+
+def create_app(settings: Settings) -> Litestar:
+    """Put the parts together."""
+    database = open_database(settings)
+    voucherify = Client.of(settings)
+    channels = ChannelsPlugin(
+        MemoryChannelsBackend(), arbitrary_channels_allowed=True, subscriber_max_backlog=1000
+    )
+    intake = Intake(database, settings.worker.partitions)
+
+    @contextlib.asynccontextmanager
+    async def running(_: Litestar) -> AsyncIterator[None]:
+        await check_account(settings, voucherify)
+        wakeups = Wakeups(database.url)
+        async with wakeups.listening(), listening(database, wakeups, channels), intake.running():
+            log.info("web.started", url=settings.public_url)
+            yield
+        await voucherify.close()
+        await database.close()
+
+    made = Litestar(
+        route_handlers=[
+            app.segment.routes.router,
+            *([app.webhooks.routes.router] if settings.webhook_secret else []),
+            app.console.health.router,
+            app.members.routes.router,
+            pos_simulator.routes.router,
+            mobile_api.routes.router,
+            app.console.floor.router,
+            app.console.routes.router,
+            *(
+                create_static_files_router(path=f"/static/{name}", directories=[folder], opt={"role": "public"})
+                for name, folder in {**LIBRARIES, **{name: at / "static" for name, at in SCREENS.items()}}.items()
+            ),
+        ],
+        guards=[guard],
+        dependencies={"principal": Provide(provide_principal)},
+        plugins=[problems, channels],
+        template_config=TemplateConfig(instance=JinjaTemplateEngine.from_environment(templates())),
+        openapi_config=OpenAPIConfig(
+            title="Loyalty Accelerator",
+            version="0.1.0",
+            render_plugins=[SwaggerRenderPlugin(
+                    js_url="/static/swagger/swagger-ui-bundle.js",
+                    css_url="/static/swagger/swagger-ui.css",
+                    standalone_preset_js_url="/static/swagger/swagger-ui-standalone-preset.js",
+                    favicon='<link rel="icon" href="/static/swagger/favicon-32x32.png">',
+                )],
+            openapi_router=LitestarRouter("/schema", route_handlers=[], opt={"role": "public"}),
+        ),
+        lifespan=[running],
+        logging_config=None,
+        request_max_body_size=MAX_BODY,
+    )
+    made.state.update(
+        settings=settings,
+        database=database,
+        voucherify=voucherify,
+        channels=channels,
+        intake=intake,
+        checkout=Checkout(database, voucherify, settings.worker.pending_order_after),
+    )
+    refuse_routes_without_role(made)
+    return made
+
+
+def templates() -> Environment:
+    """One environment for all screens. A name that a template does not know is an error, not an empty string."""
+    folders = [str(folder / "templates") for folder in SCREENS.values()]
+    return Environment(
+        loader=FileSystemLoader(folders), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+
+
+async def check_account(settings: Settings, voucherify: Client) -> None:
+    """Refuse to start with wrong keys, or with an account that has loyalty v2 only. An outage is no reason to."""
+    if settings.uses_sandbox:
+        return
+    try:
+        await LoyaltyV1(voucherify).check()
+    except (VoucherifyUnavailable, VoucherifyUnclear) as error:
+        log.warning("voucherify.unchecked", reason=error.sentence)
+
+
+def main() -> None:
+    try:
+        settings = load_settings()
+        configure_logging(settings, "web")
+        made = create_app(settings)
+    except LoyaltyError as error:
+        sys.exit(error.sentence)
+    uvicorn.run(
+        made,
+        host=settings.listen.web_host,
+        port=settings.listen.web_port,
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=2,  # open event streams would hold it up for their ten minutes
+    )
+
+
+if __name__ == "__main__":
+    main()

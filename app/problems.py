@@ -1,0 +1,38 @@
+"""Errors as answers: RFC 9457 problem+json, with the sentence that names the field and the fix."""
+
+from litestar.exceptions import HTTPException, ValidationException
+from litestar.plugins.problem_details import ProblemDetailsConfig, ProblemDetailsException, ProblemDetailsPlugin
+
+from app.errors import LoyaltyError
+
+
+def _of_ours(error: LoyaltyError) -> ProblemDetailsException:
+    return ProblemDetailsException(
+        detail=error.sentence,
+        status_code=error.status,
+        title=type(error).__name__,
+        extra=error.extra or None,
+        headers=_headers(error),
+    )
+
+
+def _of_litestar(error: HTTPException) -> ProblemDetailsException:
+    detail = error.detail
+    if isinstance(error, ValidationException) and isinstance(error.extra, list):
+        faults = [f"{fault.get('key', 'body')}: {fault['message']}" for fault in error.extra if isinstance(fault, dict)]
+        detail = "; ".join(faults) or detail
+    return ProblemDetailsException(
+        detail=detail,
+        status_code=error.status_code,
+        title=type(error).__name__.removesuffix("Exception"),
+        headers=error.headers,
+    )
+
+
+def _headers(error: LoyaltyError) -> dict[str, str] | None:
+    return {"retry-after": str(max(1, round(error.retry_after)))} if error.retry_after else None
+
+
+problems = ProblemDetailsPlugin(
+    ProblemDetailsConfig(exception_to_problem_detail_map={LoyaltyError: _of_ours, HTTPException: _of_litestar})
+)

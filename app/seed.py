@@ -1,0 +1,70 @@
+"""`python -m app.seed`: loads the demo programme into Voucherify (the sandbox, by default) and enrols the demo members.
+
+It can be called again at any time: what is there already stays as it is.
+"""
+
+import asyncio
+import sys
+from typing import Any
+
+from app.db.session import open_database
+from app.demo.programme import CAMPAIGNS, EARNING_RULES, LOYALTY
+from app.demo.shop import MEMBERS
+from app.errors import LoyaltyError, SettingError, VoucherifyRefused
+from app.members.service import Enrolment, enrol
+from app.settings import Settings, load_settings
+from app.telemetry import configure_logging, log
+from app.voucherify.client import Client
+
+
+async def seed_programme(client: Client) -> None:
+    """Make the campaigns and the earning rules that are not there yet."""
+    for campaign in CAMPAIGNS:
+        await _campaign(client, campaign)
+    rules = await client.call("GET", f"/v1/loyalties/{await _id(client, LOYALTY)}/earning-rules")
+    if not rules["data"]:
+        await client.call("POST", f"/v1/loyalties/{await _id(client, LOYALTY)}/earning-rules", EARNING_RULES)
+
+
+async def _campaign(client: Client, campaign: dict[str, Any]) -> None:
+    try:
+        await client.call("POST", "/v1/campaigns", campaign)
+        log.info("campaign.made", name=campaign["name"])
+    except VoucherifyRefused as error:
+        if error.key != "duplicate_found":
+            raise
+
+
+async def _id(client: Client, name: str) -> str:
+    found: dict[str, Any] = await client.call("GET", f"/v1/campaigns/{name.replace(' ', '%20')}")
+    return str(found["id"])
+
+
+async def run(settings: Settings) -> None:
+    if not settings.uses_sandbox:
+        raise SettingError(
+            "The demo programme is for the sandbox; VOUCHERIFY_* name a real project. Make its campaigns in "
+            "Voucherify, and put their names into functions/voucherify.py."
+        )
+    database, client = open_database(settings), Client.of(settings)
+    try:
+        await seed_programme(client)
+        for member in MEMBERS:
+            async with database.session() as session:
+                await enrol(session, Enrolment(**member), "phone")
+    finally:
+        await client.close()
+        await database.close()
+
+
+def main() -> None:
+    try:
+        settings = load_settings()
+        configure_logging(settings, "seed")
+        asyncio.run(run(settings))
+    except LoyaltyError as error:
+        sys.exit(error.sentence)
+
+
+if __name__ == "__main__":
+    main()

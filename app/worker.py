@@ -1,0 +1,225 @@
+"""The worker: relay, route, deliver, apply, and the scheduled jobs. Any number may run. `python -m app.worker` runs one.
+
+It is a small web app as well, for its health and metrics.
+"""
+
+import asyncio
+import contextlib
+import os
+import secrets
+import socket
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+
+import uvicorn
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from litestar import Litestar
+
+import app.console.health
+from app.auth.principal import guard, refuse_routes_without_role
+from app.backoff import backoff
+from app.db import lease
+from app.db.base import now
+from app.db.prune import prune
+from app.db.session import Database, open_database
+from app.db.wake import Wakeups
+from app.destinations.voucherify import VOUCHERIFY
+from app.emitter.relay import Relay
+from app.errors import LoyaltyError
+from app.log import log as event_log
+from app.main import check_account
+from app.orders.checkout import Checkout
+from app.orders.sweeper import sweep
+from app.pipeline.deliver import Deliverer
+from app.pipeline.functions import FunctionPool, discover
+from app.pipeline.mappings import compile_all
+from app.pipeline.route import CONSUMER, Router
+from app.settings import Settings, load_settings
+from app.telemetry import configure_logging, log
+from app.voucherify.client import Client
+from app.voucherify.loyalty import LoyaltyV1
+from app.webhooks.apply import Applier
+from app.webhooks.to_segment import SOURCE
+
+DESTINATIONS = ((VOUCHERIFY, VOUCHERIFY.presets),)
+
+
+def create_app(settings: Settings) -> Litestar:
+    """Put the worker together."""
+    database = open_database(settings)
+
+    @contextlib.asynccontextmanager
+    async def running(_: Litestar) -> AsyncIterator[None]:
+        async with contextlib.AsyncExitStack() as stack:
+            tasks = await _start(settings, database, stack)
+            stack.push_async_callback(_stop, tasks)
+            yield
+        await database.close()
+
+    made = Litestar(route_handlers=[app.console.health.router], guards=[guard], lifespan=[running], openapi_config=None, logging_config=None)
+    made.state.update(settings=settings, database=database)
+    refuse_routes_without_role(made)
+    return made
+
+
+async def _start(
+    settings: Settings, database: Database, stack: contextlib.AsyncExitStack
+) -> list[asyncio.Task[None]]:
+    owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
+    voucherify = Client.of(settings)
+    stack.push_async_callback(voucherify.close)
+    await check_account(settings, voucherify)
+    wakeups = await stack.enter_async_context(Wakeups(database.url).listening())
+    pool = await stack.enter_async_context(FunctionPool(database, settings.worker.functions).running())
+    mappings = compile_all(DESTINATIONS)
+    relay = Relay(
+        database,
+        settings.segment_host,
+        owner,
+        settings.worker.lease,
+        {slug: key.get_secret_value() for slug, key in settings.segment_write_keys.items()},
+    )
+    router = Router(database, owner, settings.worker.partitions, settings.worker.lease, mappings)
+    deliverer = Deliverer(
+        database=database,
+        owner=owner,
+        voucherify=voucherify,
+        pool=pool,
+        mappings={(mapping.destination.slug, mapping.slug): mapping for mapping in mappings},
+        functions=discover(),
+        settings={VOUCHERIFY.slug: voucherify_settings(settings)},
+        lease_seconds=settings.worker.lease,
+        order_hold=settings.worker.order_hold,
+        budget=settings.worker.delivery_budget,
+        most_lanes=settings.worker.lanes,
+    )
+    applier = Applier(
+        database, LoyaltyV1(voucherify), emits=settings.own_door or SOURCE in settings.segment_write_keys
+    )
+    checkout = Checkout(database, voucherify, settings.worker.pending_order_after)
+    stack.push_async_callback(_let_go, database, owner)
+    stack.enter_context(_scheduled(settings, database, owner, checkout, applier))
+    log.info("worker.started", owner=owner, mappings=len(mappings))
+    return [
+        asyncio.create_task(work, name=name)
+        for name, work in (
+            ("relay", _repeat("relay", relay.run_once, wakeups)),
+            ("route", _repeat("route", router.run_once, wakeups)),
+            ("apply", _repeat("apply", applier.run_once, wakeups)),
+            ("deliver", _keep_running("deliver", lambda: deliverer.run(wakeups))),
+        )
+    ]
+
+
+async def _repeat(stage: str, once: Callable[[], Awaitable[bool]], wakeups: Wakeups) -> None:
+    """Run a stage for ever: at once while there is work, else when it is woken, at the latest after a second."""
+
+    async def loop() -> None:
+        while True:
+            if not await once():
+                await wakeups.wait(stage, 1.0)
+
+    await _keep_running(stage, loop)
+
+
+async def _keep_running(stage: str, run: Callable[[], Awaitable[None]]) -> None:
+    """A stage that fails (the database restarts, say) begins again after a pause; the others do not notice."""
+    failures = 0
+    while True:
+        started = asyncio.get_running_loop().time()
+        try:
+            await run()
+        except Exception as error:  # noqa: BLE001 - a stage must come back whatever it was
+            failures = 0 if asyncio.get_running_loop().time() - started > 60 else failures + 1
+            log.error("stage.failed", stage=stage, error=repr(error)[:500])
+        await asyncio.sleep(backoff(failures, cap=5.0))
+
+
+@contextlib.contextmanager
+def _scheduled(
+    settings: Settings, database: Database, owner: str, checkout: Checkout, applier: Applier
+) -> Iterator[None]:
+    """The jobs that run by the clock. Each is done by one worker at a time, by lease."""
+
+    async def beat() -> None:
+        async with database.connection() as connection:
+            await lease.take(connection, f"worker:{owner}", owner, settings.worker.lease)
+
+    def alone(name: str, seconds: float, job: Callable[[], Awaitable[object]]) -> Callable[[], Awaitable[None]]:
+        async def run() -> None:
+            try:
+                async with database.connection() as connection:
+                    mine = await lease.take(connection, f"job:{name}", owner, seconds * 2)
+                if mine:
+                    await job()
+            except Exception as error:  # noqa: BLE001 - the next run comes by itself
+                log.error("job.failed", job=name, error=repr(error)[:500])
+
+        return run
+
+    scheduler = AsyncIOScheduler(job_defaults={"coalesce": True, "max_instances": 1})
+    scheduler.add_job(beat, "interval", seconds=max(1.0, settings.worker.lease / 3), next_run_time=now())
+    for name, seconds, job in (
+        ("sweep", 5.0, lambda: sweep(checkout)),
+        ("settle", 2.0, applier.settle_cards),
+        ("prune", 60.0, lambda: prune(database)),
+    ):
+        scheduler.add_job(alone(name, seconds, job), "interval", seconds=seconds, id=name)
+    scheduler.start()
+    try:
+        yield
+    finally:
+        scheduler.shutdown(wait=False)
+
+
+async def _stop(tasks: list[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _let_go(database: Database, owner: str) -> None:
+    """Give back all leases, so that other workers go on at once."""
+    with contextlib.suppress(Exception):
+        async with database.connection() as connection:
+            await lease.release(connection, owner)
+            await event_log.give_back(connection, CONSUMER, owner)
+
+
+def voucherify_settings(settings: Settings) -> dict[str, object]:
+    """The destination's settings: the keys of the transport for its official actions, the API's for our own."""
+    api = {
+        "apiKey": settings.voucherify_application_id.get_secret_value(),
+        "secretKey": settings.voucherify_secret_key.get_secret_value(),
+        "customURL": settings.voucherify_api_url,
+    }
+    if settings.voucherify_transport == "v1":
+        return {**api, "transport": "v1", "api": api}
+    return {
+        "apiKey": settings.voucherify_integration_application_id.get_secret_value(),
+        "secretKey": settings.voucherify_integration_secret_key.get_secret_value(),
+        "customURL": settings.voucherify_segmentio_url,
+        "transport": "segmentio",
+        "api": api,
+    }
+
+
+def main() -> None:
+    try:
+        settings = load_settings()
+        configure_logging(settings, "worker")
+        made = create_app(settings)
+    except LoyaltyError as error:
+        sys.exit(error.sentence)
+    uvicorn.run(
+        made,
+        host=settings.listen.worker_host,
+        port=settings.listen.worker_port,
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=2,
+    )
+
+
+if __name__ == "__main__":
+    main()
