@@ -11,7 +11,7 @@ import sys
 from typing import Any
 
 from sqlalchemy.dialects.postgresql import insert
-from sqlmodel import select
+from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app.auth import keys
@@ -34,7 +34,7 @@ async def first_start(session: AsyncSession) -> dict[str, Any]:
             insert(Source)
             .values(slug=slug, name=name, enabled=True, created_at=now())
             .on_conflict_do_nothing()
-            .returning(Source.slug)  # type: ignore[arg-type]  # a column at run time
+            .returning(col(Source.slug))
         )
         if made.scalar_one_or_none():
             session.add(WriteKey(key=secrets.token_urlsafe(24), source=slug, created_at=now()))

@@ -84,8 +84,8 @@ def refuse_routes_without_role(app: Litestar) -> None:
                 raise RuntimeError(f"The route {route.path} ({handler.handler_name}) states no role.")
 
 
-def _role_of(handler: BaseRouteHandler) -> str | None:
+def _role_of(handler: BaseRouteHandler) -> str:
     """The role that a route states. What Litestar answers to OPTIONS by itself tells only which methods there are."""
     if getattr(handler, "http_methods", None) == {"OPTIONS"}:
         return "public"
-    return handler.opt.get("role")
+    return str(handler.opt.get("role", ""))

@@ -23,7 +23,6 @@ BATCH = 100
 BATCH_BYTES = 450_000
 """Segment takes 500 KB a batch; the rest is room for the envelope."""
 RETRIED = frozenset({408, 410, 429, 460})
-TIMEOUT = 10.0
 
 
 @dataclass(frozen=True)
@@ -45,8 +44,7 @@ class Relay:
 
     async def _source(self, source: str) -> bool:
         async with self.database.connection() as connection:
-            # A batch may be split ten times over, and each post may take its whole time-out.
-            if not await lease.take(connection, f"relay:{source}", self.owner, self.lease_seconds + TIMEOUT):
+            if not await lease.take(connection, f"relay:{source}", self.owner, self.lease_seconds):
                 return False
             rows = await connection.fetch(
                 """SELECT id, message, attempts, order_id, due_at > now() AS waits FROM emission
@@ -69,7 +67,13 @@ class Relay:
         batch = [row["message"] for row in rows]
         try:
             answer = await asyncio.to_thread(
-                post, key, host=self.host, gzip=True, timeout=TIMEOUT, retry_count=rows[0]["attempts"], batch=batch
+                post,
+                key,
+                host=self.host,
+                gzip=True,
+                timeout=self.lease_seconds * 0.8,  # answered or given up while the lease holds
+                retry_count=rows[0]["attempts"],
+                batch=batch,
             )
         except (APIError, requests.RequestException) as error:
             status = getattr(error, "status", None)
@@ -78,6 +82,9 @@ class Relay:
                     await self._bury(rows[0], str(error))
                     return True
                 middle = len(rows) // 2
+                async with self.database.connection() as connection:
+                    if not await lease.take(connection, f"relay:{source}", self.owner, self.lease_seconds):
+                        return False
                 return await self._send(source, key, rows[:middle]) and await self._send(source, key, rows[middle:])
             log.warning("relay.failed", source=source, waiting=len(rows), status=status, error=type(error).__name__)
             asked = parse_retry_after(error.response) if isinstance(error, APIError) and error.response else None

@@ -1,0 +1,171 @@
+"""A whole house of real processes on free ports: what a newcomer starts, for tests that need all of it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import closing
+from pathlib import Path
+from socket import socket
+from typing import IO, Any
+from uuid import uuid4
+
+import httpx
+
+ROOT = Path(__file__).parent.parent
+MODULES = {"sandbox": "app.sandbox", "web": "app.main", "worker": "app.worker"}
+PATIENCE = 30.0
+"""Seconds for anything to happen before a test says that it did not."""
+
+
+class House:
+    """Web, worker and sandbox of one install, each a process that a test may kill and start again."""
+
+    def __init__(self, folder: Path, database_url: str, sandbox_database_url: str, **settings: str) -> None:
+        ports = {name: _free_port() for name in ("WEB_PORT", "SANDBOX_PORT", "WORKER_PORT")}
+        self.folder = folder
+        self.web = f"http://127.0.0.1:{ports['WEB_PORT']}"
+        self.sandbox = f"http://127.0.0.1:{ports['SANDBOX_PORT']}"
+        self.worker = f"http://127.0.0.1:{ports['WORKER_PORT']}"
+        self._environment = {
+            **{name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "LANG", "TMPDIR"}},
+            "DATA_DIR": str(folder),
+            "DATABASE_URL": database_url,
+            "SANDBOX_DATABASE_URL": sandbox_database_url,
+            "PYTHONPATH": str(ROOT),
+            "WORKER_LEASE": "2",  # a killed worker's share is free sooner, so tests wait less
+            **{name: str(port) for name, port in ports.items()},
+            **settings,
+        }
+        self._running: dict[str, tuple[subprocess.Popen[bytes], IO[bytes]]] = {}
+        self.admin_token = ""
+        self.register_keys: dict[str, str] = {}
+
+    @property
+    def register_key(self) -> str:
+        return self.register_keys["warsaw/2"]
+
+    def open(self) -> "House":
+        """Migrate, start everything, load the demo programme."""
+        made = json.loads(self.run("app.migrate", "--json"))
+        self.admin_token, self.register_keys = made["admin_token"], made["register_keys"]
+        for name in MODULES:
+            self.start(name)
+        self.wait_until_ready()
+        self.run("app.seed")
+        return self
+
+    def close(self) -> None:
+        for name in list(self._running):
+            self.stop(name)
+
+    def run(self, module: str, *arguments: str) -> str:
+        """Run a command of the project to its end and return what it printed."""
+        done = subprocess.run(
+            [sys.executable, "-m", module, *arguments],
+            cwd=self.folder,
+            env=self._environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def start(self, name: str) -> int:
+        """Start one process; returns its pid."""
+        output = (self.folder / f"{name}.log").open("ab")
+        process = subprocess.Popen(
+            [sys.executable, "-m", MODULES[name]], cwd=self.folder, env=self._environment, stdout=output, stderr=output
+        )
+        self._running[name] = process, output
+        return process.pid
+
+    def stop(self, name: str, sig: signal.Signals = signal.SIGTERM) -> None:
+        """End one process by a signal and wait until it is gone."""
+        process, output = self._running.pop(name)
+        process.send_signal(sig)
+        try:
+            process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        output.close()
+
+    def kill(self, name: str) -> None:
+        """SIGKILL: nothing can be tidied up."""
+        self.stop(name, signal.SIGKILL)
+
+    def log(self, name: str) -> str:
+        return (self.folder / f"{name}.log").read_text()
+
+    def wait_until_ready(self) -> None:
+        until = time.monotonic() + PATIENCE
+        said = "nothing yet"
+        while time.monotonic() < until:
+            try:
+                answer = httpx.get(f"{self.web}/health/ready", timeout=5)
+                if answer.status_code == 200:
+                    return
+                said = answer.text
+            except httpx.HTTPError as error:
+                said = repr(error)
+            time.sleep(0.1)
+        raise AssertionError(f"The house did not get ready: {said}\n" + "\n".join(map(self.log, self._running)))
+
+    def till(self, register: str = "warsaw/2") -> httpx.Client:
+        """A till: a client with the key of a register."""
+        return httpx.Client(
+            base_url=self.web, timeout=20, headers={"authorization": f"Bearer {self.register_keys[register]}"}
+        )
+
+    def operator(self) -> httpx.Client:
+        """An operator: a client with the admin token."""
+        return httpx.Client(base_url=self.web, timeout=20, headers={"authorization": f"Bearer {self.admin_token}"})
+
+    def enrol(self, phone: str, first_name: str = "Test") -> dict[str, Any]:
+        """Enrol a member at the till and wait for the card."""
+        with self.till() as till:
+            member = till.post("/members", json={"phone": phone, "first_name": first_name}).json()
+            until = time.monotonic() + PATIENCE
+            while member["card"] is None and time.monotonic() < until:
+                time.sleep(0.05)
+                member = till.get(f"/members/{member['id']}").json()
+        assert member["card"], "no card arrived"
+        found: dict[str, Any] = member
+        return found
+
+    def pay(
+        self, member_id: str | None, lines: dict[str, int], coupon: str | None = None, key: str | None = None
+    ) -> Any:
+        """Pay a basket at the till; returns the response."""
+        body = {
+            "member_id": member_id,
+            "lines": [{"product_id": product, "quantity": quantity} for product, quantity in lines.items()],
+            "coupon": coupon,
+        }
+        with self.till() as till:
+            return till.post("/pos/orders", json=body, headers={"idempotency-key": key or str(uuid4())})
+
+    def trace(self, order_id: str, *, complete: bool = True) -> dict[str, Any]:
+        """The trace of an order; waits until it is whole, unless told not to."""
+        until = time.monotonic() + PATIENCE
+        with self.operator() as operator:
+            while True:
+                answer = operator.get(f"/console/orders/{order_id}/trace")
+                assert answer.status_code == 200, answer.text
+                trace: dict[str, Any] = answer.json()
+                if trace["complete"] or not complete:
+                    return trace
+                assert time.monotonic() < until, f"missing: {trace['missing']}"
+                time.sleep(0.05)
+
+
+def _free_port() -> int:
+    with closing(socket()) as found:
+        found.bind(("127.0.0.1", 0))
+        port: int = found.getsockname()[1]
+        return port
