@@ -8,7 +8,7 @@
     ├── Conflict              409     the same key with another body, or a unique value that is taken
     ├── Refused               422     understood, and refused by a rule (a coupon that is used up, a closed till)
     ├── Busy                  503     not now; the answer carries Retry-After
-    ├── SettingError          –       a setting that stops the start; names the variable
+    ├── SettingError          500     a setting that stops the start; names the variable
     └── VoucherifyError       502     Voucherify answered with an error, or did not answer
         ├── VoucherifyRefused         4xx that trying again cannot change
         ├── VoucherifyRejectsKeys     401 or 403

@@ -213,8 +213,8 @@ def entries(value: Any) -> list[tuple[str, Any]]:
 
 def stringify(value: Any) -> str | Undefined:
     """`JSON.stringify(value)`: no spaces, text raw, numbers as JavaScript writes them, what is undefined left out."""
-    if value is UNDEFINED:
-        return UNDEFINED
+    if isinstance(value, Undefined):
+        return value
     if value is None:
         return "null"
     if isinstance(value, str):

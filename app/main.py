@@ -1,5 +1,6 @@
 """The web process: `create_app(settings)` is the only place that knows every part. `python -m app.main` runs it."""
 
+import asyncio
 import contextlib
 import sys
 from collections.abc import AsyncIterator
@@ -7,7 +8,6 @@ from pathlib import Path
 
 import js_lib_htmx
 import swagger_ui
-import uvicorn
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from litestar import Litestar
 from litestar import Router as LitestarRouter
@@ -31,15 +31,16 @@ import pos_simulator.routes
 from app.auth.principal import guard, provide_principal, refuse_routes_without_role
 from app.db.session import open_database
 from app.db.wake import Wakeups
-from app.errors import LoyaltyError, VoucherifyUnavailable, VoucherifyUnclear
+from app.errors import LoyaltyError
 from app.live.listener import listening
 from app.orders.checkout import Checkout
+from app.preflight import preflight
 from app.problems import problems
 from app.segment.intake import Intake
+from app.serve import serve
 from app.settings import Settings, load_settings
 from app.telemetry import configure_logging, log
 from app.voucherify.client import Client
-from app.voucherify.loyalty import LoyaltyV1
 
 ROOT = Path(__file__).parent.parent
 SCREENS = {"console": ROOT / "app/console", "pos": ROOT / "pos_simulator", "phone": ROOT / "mobile_api"}
@@ -55,14 +56,11 @@ def create_app(settings: Settings) -> Litestar:
     """Put the parts together."""
     database = open_database(settings)
     voucherify = Client.of(settings)
-    channels = ChannelsPlugin(
-        MemoryChannelsBackend(), arbitrary_channels_allowed=True, subscriber_max_backlog=1000
-    )
+    channels = ChannelsPlugin(MemoryChannelsBackend(), arbitrary_channels_allowed=True, subscriber_max_backlog=1000)
     intake = Intake(database, settings.worker.partitions)
 
     @contextlib.asynccontextmanager
     async def running(_: Litestar) -> AsyncIterator[None]:
-        await check_account(settings, voucherify)
         wakeups = Wakeups(database.url)
         async with wakeups.listening(), listening(database, wakeups, channels), intake.running():
             log.info("web.started", url=settings.public_url)
@@ -92,12 +90,14 @@ def create_app(settings: Settings) -> Litestar:
         openapi_config=OpenAPIConfig(
             title="Loyalty Accelerator",
             version="0.1.0",
-            render_plugins=[SwaggerRenderPlugin(
+            render_plugins=[
+                SwaggerRenderPlugin(
                     js_url="/static/swagger/swagger-ui-bundle.js",
                     css_url="/static/swagger/swagger-ui.css",
                     standalone_preset_js_url="/static/swagger/swagger-ui-standalone-preset.js",
                     favicon='<link rel="icon" href="/static/swagger/favicon-32x32.png">',
-                )],
+                )
+            ],
             openapi_router=LitestarRouter("/schema", route_handlers=[], opt={"role": "public"}),
         ),
         lifespan=[running],
@@ -120,35 +120,23 @@ def templates() -> Environment:
     """One environment for all screens. A name that a template does not know is an error, not an empty string."""
     folders = [str(folder / "templates") for folder in SCREENS.values()]
     return Environment(
-        loader=FileSystemLoader(folders), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=FileSystemLoader(folders),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
-
-
-async def check_account(settings: Settings, voucherify: Client) -> None:
-    """Refuse to start with wrong keys, or with an account that has loyalty v2 only. An outage is no reason to."""
-    if settings.uses_sandbox:
-        return
-    try:
-        await LoyaltyV1(voucherify).check()
-    except (VoucherifyUnavailable, VoucherifyUnclear) as error:
-        log.warning("voucherify.unchecked", reason=error.sentence)
 
 
 def main() -> None:
     try:
         settings = load_settings()
         configure_logging(settings, "web")
+        asyncio.run(preflight(settings))
         made = create_app(settings)
     except LoyaltyError as error:
         sys.exit(error.sentence)
-    uvicorn.run(
-        made,
-        host=settings.listen.web_host,
-        port=settings.listen.web_port,
-        log_config=None,
-        access_log=False,
-        timeout_graceful_shutdown=2,  # open event streams would hold it up for their ten minutes
-    )
+    serve(made, settings.listen.web_host, settings.listen.web_port, "WEB_PORT")
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from litestar.exceptions import HTTPException, ValidationException
 from litestar.plugins.problem_details import ProblemDetailsConfig, ProblemDetailsException, ProblemDetailsPlugin
 
 from app.errors import LoyaltyError
+from app.telemetry import log
 
 
 def _of_ours(error: LoyaltyError) -> ProblemDetailsException:
@@ -33,6 +34,21 @@ def _headers(error: LoyaltyError) -> dict[str, str] | None:
     return {"retry-after": str(max(1, round(error.retry_after)))} if error.retry_after else None
 
 
+def _of_nobody(error: Exception) -> ProblemDetailsException:
+    log.error("request.failed", exc_info=error)
+    return ProblemDetailsException(
+        detail="Something went wrong here, not in your request. It is logged; try again.",
+        status_code=500,
+        title="Unexpected",
+    )
+
+
 problems = ProblemDetailsPlugin(
-    ProblemDetailsConfig(exception_to_problem_detail_map={LoyaltyError: _of_ours, HTTPException: _of_litestar})
+    ProblemDetailsConfig(
+        exception_to_problem_detail_map={
+            LoyaltyError: _of_ours,
+            HTTPException: _of_litestar,
+            Exception: _of_nobody,
+        }
+    )
 )

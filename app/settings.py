@@ -16,8 +16,8 @@ from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from app.install import install_secrets
 from app.errors import SettingError
+from app.install import install_secrets
 
 Region = Literal["eu", "us"]
 VOUCHERIFY_HOSTS: dict[Region, str] = {"eu": "https://api.voucherify.io", "us": "https://us1.api.voucherify.io"}

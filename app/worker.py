@@ -1,4 +1,4 @@
-"""The worker: relay, route, deliver, apply, and the scheduled jobs. Any number may run. `python -m app.worker` runs one.
+"""The worker: relay, route, deliver, apply, scheduled jobs. Any number may run; `python -m app.worker` runs one.
 
 It is a small web app as well, for its health and metrics.
 """
@@ -11,7 +11,6 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
-import uvicorn
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from litestar import Litestar
 
@@ -27,13 +26,14 @@ from app.destinations.voucherify import VOUCHERIFY
 from app.emitter.relay import Relay
 from app.errors import LoyaltyError
 from app.log import log as event_log
-from app.main import check_account
 from app.orders.checkout import Checkout
 from app.orders.sweeper import sweep
 from app.pipeline.deliver import Deliverer
 from app.pipeline.functions import FunctionPool, discover
 from app.pipeline.mappings import compile_all
 from app.pipeline.route import CONSUMER, Router
+from app.preflight import preflight
+from app.serve import serve
 from app.settings import Settings, load_settings
 from app.telemetry import configure_logging, log
 from app.voucherify.client import Client
@@ -56,19 +56,22 @@ def create_app(settings: Settings) -> Litestar:
             yield
         await database.close()
 
-    made = Litestar(route_handlers=[app.console.health.router], guards=[guard], lifespan=[running], openapi_config=None, logging_config=None)
+    made = Litestar(
+        route_handlers=[app.console.health.router],
+        guards=[guard],
+        lifespan=[running],
+        openapi_config=None,
+        logging_config=None,
+    )
     made.state.update(settings=settings, database=database)
     refuse_routes_without_role(made)
     return made
 
 
-async def _start(
-    settings: Settings, database: Database, stack: contextlib.AsyncExitStack
-) -> list[asyncio.Task[None]]:
+async def _start(settings: Settings, database: Database, stack: contextlib.AsyncExitStack) -> list[asyncio.Task[None]]:
     owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
     voucherify = Client.of(settings)
     stack.push_async_callback(voucherify.close)
-    await check_account(settings, voucherify)
     wakeups = await stack.enter_async_context(Wakeups(database.url).listening())
     pool = await stack.enter_async_context(FunctionPool(database, settings.worker.functions).running())
     mappings = compile_all(DESTINATIONS)
@@ -93,9 +96,7 @@ async def _start(
         budget=settings.worker.delivery_budget,
         most_lanes=settings.worker.lanes,
     )
-    applier = Applier(
-        database, LoyaltyV1(voucherify), emits=settings.own_door or SOURCE in settings.segment_write_keys
-    )
+    applier = Applier(database, LoyaltyV1(voucherify), emits=settings.own_door or SOURCE in settings.segment_write_keys)
     checkout = Checkout(database, voucherify, settings.worker.pending_order_after)
     stack.push_async_callback(_let_go, database, owner)
     stack.enter_context(_scheduled(settings, database, owner, checkout, applier))
@@ -208,17 +209,11 @@ def main() -> None:
     try:
         settings = load_settings()
         configure_logging(settings, "worker")
+        asyncio.run(preflight(settings))
         made = create_app(settings)
     except LoyaltyError as error:
         sys.exit(error.sentence)
-    uvicorn.run(
-        made,
-        host=settings.listen.worker_host,
-        port=settings.listen.worker_port,
-        log_config=None,
-        access_log=False,
-        timeout_graceful_shutdown=2,
-    )
+    serve(made, settings.listen.worker_host, settings.listen.worker_port, "WORKER_PORT")
 
 
 if __name__ == "__main__":

@@ -23,7 +23,8 @@ class Found:
     webhooks: list[asyncpg.Record]
     movements: list[asyncpg.Record]
     coupons: list[asyncpg.Record]
-    told: asyncpg.Record | None
+    changes: dict[str, asyncpg.Record]
+    """The last change of each kind. They are kept for a day only: what the trace takes from them it can do without."""
     profile: dict[str, Any] | None
 
 
@@ -57,10 +58,12 @@ async def of_order(connection: asyncpg.Connection, order_id: UUID) -> Found | No
             "SELECT * FROM point_movement WHERE order_id = $1 ORDER BY created_at, transaction_id", text
         ),
         coupons=await connection.fetch("SELECT * FROM coupon WHERE order_id = $1 ORDER BY published_at", text),
-        told=await connection.fetchrow(
-            """SELECT * FROM change WHERE topic = $1 AND kind = 'profile.updated' ORDER BY position DESC LIMIT 1""",
-            f"order:{text}",
-        ),
+        changes={
+            row["kind"]: row
+            for row in await connection.fetch(
+                "SELECT kind, position, created_at FROM change WHERE topic = $1 ORDER BY position", f"order:{text}"
+            )
+        },
         profile=await _profile(connection, order["member_id"]),
     )
 

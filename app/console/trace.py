@@ -5,7 +5,6 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import asyncpg
 import msgspec
 
 from app.console import rows
@@ -91,7 +90,7 @@ async def trace(database: Database, order_id: UUID) -> dict[str, Any] | None:
 
 def _steps(found: rows.Found) -> dict[str, _Step]:
     steps = {name: _Step() for name, _, _ in STEPS}
-    _at_the_till(steps, found.order)
+    _at_the_till(steps, found)
     if found.order["status"] == "CANCELED":
         for name in list(steps)[4:]:
             steps[name] = _Step(state="skipped", note="The order was canceled.")
@@ -102,10 +101,12 @@ def _steps(found: rows.Found) -> dict[str, _Step]:
     return steps
 
 
-def _at_the_till(steps: dict[str, _Step], order: asyncpg.Record) -> None:
+def _at_the_till(steps: dict[str, _Step], found: rows.Found) -> None:
+    order, saved = found.order, found.changes.get("order.pending")
     asked = {"member_id": str(order["member_id"] or ""), "coupon": order["coupon"], "source": order["source"]}
     steps["till"] = _Step("done", order["created_at"], asked, {"order_id": str(order["id"]), "status": order["status"]})
-    steps["pending"] = _Step("done", order["created_at"], order["lines"], {"amount": order["amount"]})
+    saved_at = saved["created_at"] if saved else order["created_at"]
+    steps["pending"] = _Step("done", saved_at, order["lines"], {"amount": order["amount"]})
     redemption = order["redemption"]
     if redemption is None:
         steps["redeem"] = _Step("skipped", note="No coupon on this order.")
@@ -208,9 +209,13 @@ def _back(steps: dict[str, _Step], found: rows.Found) -> None:
             steps["profile"] = _Step("done", max(applied), None, found.profile)
         elif any(row["error"] for row in relevant):
             steps["profile"] = _Step("running", note=next(row["error"] for row in relevant if row["error"]))
-    if found.told is not None and steps["profile"].state == "done":
+    if steps["profile"].state == "done":
+        told = found.changes.get("profile.updated")
         steps["screen"] = _Step(
-            "done", found.told["created_at"], None, {"kind": found.told["kind"], "position": found.told["position"]}
+            "done",
+            told["created_at"] if told else steps["profile"].at,
+            None,
+            {"kind": told["kind"], "position": told["position"]} if told else None,
         )
 
 

@@ -27,7 +27,7 @@ class Field:
     """`text` and `password` are strings that a form shows in another way."""
     required: bool = False
     allow_null: bool = False
-    """Null is sent as null, not left out."""
+    """Null is sent as null, not left out. As on Segment, without effect on lists and on objects with properties."""
     multiple: bool = False
     """A list of such values; a single one becomes a list of one."""
     properties: "tuple[Field, ...]" = ()
@@ -79,7 +79,8 @@ def compile_validator(fields: Sequence[Field], *, remove_empty: bool = True) -> 
     def validate(payload: Any) -> dict[str, Any]:
         try:
             if type(payload) is not dict:
-                raise _Faulty.type_of("", "object", payload if payload not in (None, "") else UNDEFINED)
+                empty = remove_empty and (payload is None or payload == "")
+                raise _Faulty.type_of("", "object", UNDEFINED if empty else payload)
             return convert_members(payload)
         except _Faulty as faulty:
             raise PayloadError(*(_fault(*found) for found in faulty.found)) from None
@@ -139,7 +140,7 @@ def _compile_members(
                 continue
             if converted is not UNDEFINED:
                 kept[key] = converted
-        if root and value.get(_EXEMPT, "") != "":
+        if root and _EXEMPT in value and not (value[_EXEMPT] == "" and drop_empty_text):
             kept[_EXEMPT] = value[_EXEMPT]
         for key in required:
             if key not in kept:
@@ -177,7 +178,9 @@ def _compile_field(field: Field, *, root: bool, remove_empty: bool) -> _Convert:
     )
     if field.multiple:
         return _compile_list(field, kind, members, root=root, remove_empty=remove_empty)
-    return _compile_single(kind, field.label, members, allow_null=field.allow_null, remove_empty=remove_empty)
+    return _compile_single(
+        kind, field.label, members, allow_null=field.allow_null and members is None, remove_empty=remove_empty
+    )
 
 
 def _compile_single(
@@ -214,7 +217,6 @@ def _compile_list(
     remove_empty: bool,
 ) -> _Convert:
     convert_item = _compile_single(kind, "", members, allow_null=False, remove_empty=False)
-    wanted = ("array", "null") if field.allow_null else ("array",)
 
     def kept(item: Any) -> bool:
         return not remove_empty or not (item is None or (item == "" and kind != "string"))
@@ -222,13 +224,13 @@ def _compile_list(
     def convert_list(value: Any) -> Any:
         if isinstance(value, list):
             items = [item for item in value if kept(item)]
-        elif remove_empty and ((value is None and not field.allow_null) or value == ""):
+        elif remove_empty and (value is None or value == ""):
             return UNDEFINED
-        elif root and not field.allow_null and value is not None:
+        elif root and value is not None:
             # A single value of any type becomes a list, but only for the fields of the action itself.
             items = [value]
-        elif (items := _coerced(value, wanted, field.label)) is None:
-            return None
+        else:
+            items = _coerced(value, ("array",), field.label)
         converted: list[Any] = []
         faults: list[tuple[str, str, str]] = []
         for index, item in enumerate(items):

@@ -100,6 +100,9 @@ class Relay:
             await changes.append(
                 connection, [changes.of_order(row["order_id"], "emission.sent") for row in rows if row["order_id"]]
             )
+        for row in rows:
+            if row["order_id"]:
+                log.info("emission.sent", order_id=row["order_id"], source=source)
         return True
 
     async def _back_off(self, rows: Sequence[asyncpg.Record], answer: str, seconds: float) -> None:

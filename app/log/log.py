@@ -1,4 +1,4 @@
-"""The seam of the event log: append, lease, read, advance. Another log (NATS JetStream) would stand behind the same four.
+"""The seam of the event log: append, lease, read, advance. Another log would stand behind the same four verbs.
 
 `append` holds one advisory lock from just before the insert until the commit, so position order is commit order: a
 reader that has seen position n will never find a smaller one later (rule 4).

@@ -194,6 +194,7 @@ class Checkout:
             connection = await raw_connection(session)
             await emit(connection, order.source, order_completed(order, location, member), str(order.id))
             await changes.append(connection, [changes.of_order(str(order.id), "order.paid")])
+        log.info("order.paid", order_id=str(order.id), number=order.number)
         return order
 
     async def _cancel(self, order_id: UUID, refusal: str, answered: Any = None) -> Order:
@@ -209,6 +210,7 @@ class Checkout:
                 session.add(order)
                 await session.flush()
                 await changes.append(await raw_connection(session), [changes.of_order(str(order.id), "order.canceled")])
+        log.info("order.canceled", order_id=str(order.id), number=order.number)
         return order
 
 

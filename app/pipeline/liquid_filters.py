@@ -263,8 +263,21 @@ def _decoded(value: Any) -> str:
 
 
 def _strip_html(text: str) -> str:
-    """Scripts, styles, comments and tags; each kind only while it is closed somewhere."""
-    return re.sub(r"<script.*?</script>|<style.*?</style>|<!--.*?-->|<.*?>", "", text, flags=re.DOTALL)
+    """Scripts, styles, comments and tags go; each kind only as long as one is closed. Linear, unlike an expression."""
+    closers = {"<script": "</script>", "<style": "</style>", "<!--": "-->", "<": ">"}
+    kept, at = [], 0
+    while (start := text.find("<", at)) >= 0:
+        kept.append(text[at:start])
+        at = start
+        for opener in [opener for opener in closers if text.startswith(opener, start)]:
+            end = text.find(closers[opener], start + len(opener))
+            if end >= 0:
+                at = end + len(closers[opener])
+                break
+            del closers[opener]
+        if at == start:
+            break
+    return "".join([*kept, text[at:]])
 
 
 def _slugify(value: Any, mode: Any = "default", cased: Any = False) -> str:

@@ -16,8 +16,6 @@ Resolve = Callable[[Any], Any]
 """Takes the event (or the item of a list) and gives a value, `UNDEFINED` where there is none."""
 
 _SEPARATOR: Final = re.compile(r"""\[(?=["'0-9])|\.|(?<=["'0-9])\]+""")
-_TRIPLE: Final = re.compile(r"\{\{\{([^}]+)\}\}\}")
-_DOUBLE: Final = re.compile(r"\{\{([^}]+)\}\}")
 
 
 def split_path(path: str) -> tuple[str, ...]:
@@ -106,25 +104,40 @@ def compile_template(template: str) -> Callable[[Any], str]:
     `{{{a}}}` is filled first and what it inserts is searched again for `{{b}}`; what `{{b}}` inserts is not. Neither
     escapes anything. A path without a value leaves nothing.
     """
-    if _TRIPLE.search(template) is None:
-        return _compile_placeholders(template, _DOUBLE)
-    first = _compile_placeholders(template, _TRIPLE)
+    texts, paths = _placeholders(template, 3)
+    if not paths:
+        return compile_template_pass(template)
+    first = _compile_fill(texts, paths)
     return lambda payload: compile_template_pass(first(payload))(payload)
 
 
 @lru_cache(maxsize=1024)
 def compile_template_pass(template: str) -> Callable[[Any], str]:
     """The second pass alone: `{{…}}` in a text that the first pass has filled."""
-    return _compile_placeholders(template, _DOUBLE)
+    return _compile_fill(*_placeholders(template, 2))
 
 
-def _compile_placeholders(template: str, placeholder: re.Pattern[str]) -> Callable[[Any], str]:
-    parts = placeholder.split(template)
-    texts, lookups = parts[0::2], [compile_path(jsvalues.trim(path)) for path in parts[1::2]]
-    if not lookups:
-        return lambda _payload: template
+def _placeholders(template: str, braces: int) -> tuple[list[str], list[str]]:
+    """The texts around the placeholders of that many braces, and the paths inside them.
+
+    As `{{([^}]+)}}` finds them, but in linear time: the text of the second pass may come from an event, and 32 KB of
+    `{` kept the regular expression busy for a second.
+    """
+    texts, paths, done, at = [], [], 0, 0
+    while (start := template.find("{" * braces, at)) >= 0 and (end := template.find("}", start)) >= 0:
+        at = end + 1
+        if end > start + braces and template.startswith("}" * braces, end):
+            texts.append(template[done:start])
+            paths.append(template[start + braces : end])
+            done = at = end + braces
+    return [*texts, template[done:]], paths
+
+
+def _compile_fill(texts: list[str], paths: list[str]) -> Callable[[Any], str]:
     head = texts[0]
-    pairs = tuple(zip(lookups, texts[1:], strict=True))
+    if not paths:
+        return lambda _payload: head
+    pairs = tuple(zip([compile_path(jsvalues.trim(path)) for path in paths], texts[1:], strict=True))
 
     def fill(payload: Any) -> str:
         filled = head

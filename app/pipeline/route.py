@@ -93,6 +93,9 @@ class Router:
                 sorted({(destination, person) for _, destination, _, person in deliveries}),
             )
             await wake(connection, "deliver")
+        for event in events:
+            if (order := order_id(event)) is not None:
+                log.info("event.routed", order_id=order, position=event.position)
         await changes.append(
             connection,
             [changes.of_order(order, "event.routed") for event in events if (order := order_id(event)) is not None],

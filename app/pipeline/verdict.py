@@ -9,6 +9,10 @@ DOWN = frozenset({0, 429, 502, 503, 504})
 """Statuses that speak of the destination and not of the row: no answer, over the limit, a gateway, maintenance."""
 
 
+SETTLE = 5.0
+"""Seconds that a request without an answer is given to be carried out, before anybody looks whether it was."""
+
+
 @dataclass(frozen=True)
 class Verdict:
     """How to go on. `own`: the row fails for reasons of its own, so its hold and its budget run."""
@@ -29,6 +33,8 @@ def verdict(error: LoyaltyError, attempts: int) -> Verdict:
         return Verdict("retry", error.sentence, max(wait, 30.0))
     if not error.retryable:
         return Verdict("refused", error.sentence)
+    if isinstance(error, VoucherifyUnclear):
+        wait = max(wait, SETTLE)
     down = isinstance(error, VoucherifyError) and error.code in DOWN
     outcome = "unclear" if isinstance(error, VoucherifyUnclear) else "retry"
     return Verdict(outcome, error.sentence, wait, own=not down)

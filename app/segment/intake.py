@@ -99,5 +99,7 @@ class Intake:
             fresh = await append(connection, events, self.partitions) if events else set()
         for event in events:
             INGESTED.labels(event.source, "stored" if event.message_id in fresh else "duplicate").inc()
+            if event.order_id is not None:
+                log.info("event.stored", order_id=event.order_id, source=event.source)
         for refusal in refused:
             INGESTED.labels(refusal.source or "unknown", refusal.code).inc()

@@ -93,9 +93,7 @@ class Client:
         params: Mapping[str, str | int | bool] | None = None,
     ) -> Call:
         """Send one request, to a path of the API or to a whole address, with just these headers."""
-        # Any address on Voucherify's side ends in `/v1/<resource>` or `/segmentio/<resource>`: a short label for metrics.
         path = urlsplit(url).path
-        resource = "/".join(path.split("/")[1:3])
         content = None if body is None else msgspec.json.encode(body)
         started = time.perf_counter()
         try:
@@ -103,24 +101,21 @@ class Client:
                 method, url, content=content, headers={"content-type": "application/json", **headers}, params=params
             )
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
-            self._seen(method, path, resource, body, 0, repr(error), started)
+            self._seen(method, path, body, 0, repr(error), started)
             raise VoucherifyUnavailable("Voucherify can't be reached. Nothing was sent.") from error
         except httpx.TransportError as error:
-            call = self._seen(method, path, resource, body, 0, repr(error), started)
+            call = self._seen(method, path, body, 0, repr(error), started)
             raise VoucherifyUnclear(
                 f"Voucherify gave no answer within {call.milliseconds / 1000:.1f} s ({type(error).__name__})."
             ) from error
-        call = self._seen(method, path, resource, body, response.status_code, _parsed(response), started)
+        call = self._seen(method, path, body, response.status_code, _parsed(response), started)
         if not response.is_success:
             raise failure(response.status_code, call.answered, response.headers)
         return call
 
-    def _seen(
-        self, method: str, path: str, resource: str, sent: Any, status: int, answered: Any, started: float
-    ) -> Call:
+    def _seen(self, method: str, path: str, sent: Any, status: int, answered: Any, started: float) -> Call:
         seconds = time.perf_counter() - started
-        VOUCHERIFY_CALLS.labels(method, resource, status).inc()
-        VOUCHERIFY_SECONDS.labels(resource).observe(seconds)
+        count(method, path, status, seconds)
         call = Call(method, path, sent, status, answered, round(seconds * 1000, 1))
         if self.observe is not None:
             self.observe(call)
@@ -128,6 +123,13 @@ class Client:
 
     async def close(self) -> None:
         await self._http.aclose()
+
+
+def count(method: str, path: str, status: int, seconds: float) -> None:
+    """Count a call. Every path begins with `/v1/<resource>` or `/segmentio/<resource>`: short enough for a label."""
+    resource = "/".join(path.split("/")[1:3])
+    VOUCHERIFY_CALLS.labels(method, resource, status).inc()
+    VOUCHERIFY_SECONDS.labels(resource).observe(seconds)
 
 
 def failure(status: int, answer: Any, headers: Mapping[str, str]) -> VoucherifyError:

@@ -83,6 +83,7 @@ class Applier:
             error,
             backoff(row["attempts"], base=2.0),
         )
+        log.info(f"webhook.{status}", type=row["type"], order_id=row["order_id"])
         if row["order_id"] and status == "applied":
             made.append(changes.of_order(row["order_id"], "profile.updated"))
         return made

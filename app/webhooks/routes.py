@@ -9,7 +9,7 @@ from litestar.datastructures import State
 from app.db.wake import wake
 from app.errors import BadInput, NotSignedIn
 from app.live import changes
-from app.telemetry import WEBHOOKS
+from app.telemetry import WEBHOOKS, log
 from app.voucherify.signature import verify
 from app.webhooks.parse import parse
 
@@ -59,6 +59,7 @@ async def receive(request: Request[Any, Any, Any], state: State) -> dict[str, bo
             await wake(connection, "apply")
             if parsed.order_id:
                 await changes.append(connection, [changes.of_order(parsed.order_id, "webhook.received")])
+    log.info("webhook.received", type=parsed.type, order_id=parsed.order_id, new=bool(new))
     WEBHOOKS.labels("stored" if new else "duplicate").inc()
     return {"stored": bool(new)}
 

@@ -1,4 +1,4 @@
-"""The Voucherify destination: Segment's own, rebuilt, so that one mapping works here and there; and our order action."""
+"""The Voucherify destination: Segment's own, rebuilt, so that one mapping works here and there; and an order action."""
 
 from typing import Final
 
@@ -14,7 +14,9 @@ VOUCHERIFY: Final = Destination(
     name="Voucherify (Actions)",
     slug="voucherify-actions",
     settings=SETTINGS,
-    actions={action.slug: action for action in (UPSERT_CUSTOMER, ADD_CUSTOM_EVENT, ASSIGN_CUSTOMER_TO_GROUP, ORDER_PAID)},
+    actions={
+        action.slug: action for action in (UPSERT_CUSTOMER, ADD_CUSTOM_EVENT, ASSIGN_CUSTOMER_TO_GROUP, ORDER_PAID)
+    },
     presets=PRESETS,
     test_connection=test_connection,
 )
