@@ -1,0 +1,189 @@
+"""What the sandbox has and Voucherify has not: its clock, its faults, its log of requests, its webhook targets, reset.
+
+These addresses take no keys: they are for the person and the tests beside the sandbox. Keep it off public networks.
+"""
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from litestar import Router, delete, get, post
+from litestar.enums import MediaType
+from litestar.response import Response
+
+from app.sandbox import metadata, webhooks
+from app.sandbox.clock import iso, parse_time
+from app.sandbox.edge import TheEdge
+from app.sandbox.errors import FIDELITY_PAGE, invalid_payload
+from app.sandbox.read import AnyRequest, argument, number, page, read_object, text
+from app.sandbox.store import TheStore
+
+_FURTHEST = 100 * 366 * 86400
+_PAGE = f"""<!doctype html>
+<html lang="en"><meta charset="utf-8"><title>Sandbox</title>
+<style>body{{font:16px/1.5 system-ui,sans-serif;max-width:42rem;margin:3rem auto;padding:0 1rem;color:#1c1c1c}}</style>
+<h1>A Voucherify you can run on a plane</h1>
+<p>This is the sandbox of the Loyalty Accelerator: it answers a part of Voucherify's public API (<code>/v1</code>), its
+door for Segment (<code>/segmentio</code>), and sends signed webhooks. It is not
+Voucherify and not affiliated with it.</p>
+<p>What it emulates and how sure that is: <code>{FIDELITY_PAGE}</code>.</p>
+<ul>
+<li><a href="/sandbox/health">/sandbox/health</a></li>
+<li><a href="/sandbox/requests">/sandbox/requests</a>: what was called, and what was answered</li>
+<li><a href="/sandbox/webhooks">/sandbox/webhooks</a>: where webhooks go; POST changes it</li>
+<li><a href="/sandbox/deliveries">/sandbox/deliveries</a>: the webhooks themselves</li>
+<li><a href="/sandbox/clock">/sandbox/clock</a>: the time here; POST moves it</li>
+<li><a href="/sandbox/faults">/sandbox/faults</a>: trouble on demand</li>
+<li><code>POST /sandbox/metadata-schemas</code>, <code>POST /sandbox/reset</code></li>
+</ul></html>"""
+
+
+@get("/", media_type=MediaType.HTML, sync_to_thread=False)
+def front_page() -> str:
+    return _PAGE
+
+
+@get("/sandbox/health")
+async def health(store: TheStore) -> Response[dict[str, Any]]:
+    """200 when the database answers, 503 when it does not."""
+    try:
+        await (await store.pool()).fetchval("SELECT 1")
+    except Exception as error:  # noqa: BLE001 - whatever it is, the answer is the same
+        return Response({"status": "down", "database": type(error).__name__}, status_code=503)
+    return Response({"status": "ok", "database": "ok", "time": iso(store.clock.now())})
+
+
+@get("/sandbox/clock")
+async def get_clock(store: TheStore) -> dict[str, Any]:
+    await store.pool()  # the offset is known when the database is
+    return {"now": iso(store.clock.now()), "offset_seconds": round(store.clock.offset.total_seconds(), 3)}
+
+
+@post("/sandbox/clock", status_code=200)
+async def move_clock(request: AnyRequest, store: TheStore) -> dict[str, Any]:
+    """`{"advance": seconds}`, `{"set": "2027-01-01T00:00:00Z"}` or `{"reset": true}`."""
+    body = await read_object(request)
+    await store.pool()
+    seconds, moment = number(body, "advance", least=-_FURTHEST, most=_FURTHEST), text(body, "set")
+    if [seconds is not None, moment is not None, body.get("reset") is True].count(True) != 1:
+        raise invalid_payload("Payload must have one of 'advance' (seconds), 'set' (ISO-8601) and 'reset' (true)")
+    if seconds is not None:
+        store.clock.advance(seconds)
+    elif moment is not None:
+        try:
+            store.clock.set(parse_time(moment))
+        except ValueError as error:
+            raise invalid_payload("Property .set cannot be recognized as a ISO-8601 compliant date") from error
+    else:
+        store.clock.reset()
+    await store.save_clock()
+    store.wake()
+    return {"now": iso(store.clock.now()), "offset_seconds": round(store.clock.offset.total_seconds(), 3)}
+
+
+@get("/sandbox/faults")
+async def get_faults(store: TheStore) -> dict[str, Any]:
+    return store.faults.shown()
+
+
+@post("/sandbox/faults", status_code=200)
+async def set_faults(request: AnyRequest, store: TheStore) -> dict[str, Any]:
+    """Set the faults that are named, leave the others; see `Faults` for what there is."""
+    try:
+        store.faults.change(await read_object(request))
+    except ValueError as error:
+        raise invalid_payload(str(error)) from error
+    return store.faults.shown()
+
+
+@delete("/sandbox/faults", status_code=200)
+async def clear_faults(store: TheStore) -> dict[str, Any]:
+    store.faults.clear()
+    return store.faults.shown()
+
+
+@get("/sandbox/requests")
+async def list_requests(request: AnyRequest, edge: TheEdge) -> dict[str, Any]:
+    """The last requests to the API, oldest first; filters: `method`, `path` (how it begins), `limit` (the last)."""
+    method, path = argument(request, "method"), argument(request, "path") or ""
+    rows = [row for row in edge.log if row["path"].startswith(path) and method in {None, row["method"]}]
+    limit = argument(request, "limit")
+    shown = rows[-int(limit) :] if limit and limit.isdigit() and int(limit) else rows
+    return {"object": "list", "data_ref": "data", "data": shown, "total": len(rows)}
+
+
+@delete("/sandbox/requests", status_code=204)
+async def clear_requests(edge: TheEdge) -> None:
+    edge.log.clear()
+
+
+@get("/sandbox/webhooks")
+async def list_webhooks(store: TheStore) -> dict[str, Any]:
+    return {"data": await webhooks.overview(store)}
+
+
+@post("/sandbox/webhooks", status_code=200)
+async def set_webhooks(request: AnyRequest, store: TheStore) -> dict[str, Any]:
+    """`{"target_url": "http://…"}` or `{"target_urls": […]}`: everything goes there from now on, switched on."""
+    body = await read_object(request)
+    given = body.get("target_urls", [body.get("target_url")])
+    if not isinstance(given, list) or not all(isinstance(url, str) for url in given):
+        raise invalid_payload("Payload should have required property 'target_url'")
+    for url in given:
+        if urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).hostname:
+            raise invalid_payload(f"Property .target_url must be an address, but is {url}")
+    await store.register_webhooks(tuple(dict.fromkeys(given)))
+    store.wake()
+    return {"data": await webhooks.overview(store)}
+
+
+@get("/sandbox/deliveries")
+async def list_deliveries(request: AnyRequest, store: TheStore) -> dict[str, Any]:
+    """The webhooks, newest first, with their bodies; `type` and `state` (WAITING, DELIVERED, FAILED) filter."""
+    limit, offset = page(request)
+    rows = await (await store.pool()).fetch(
+        "SELECT id, webhook_id, event_type, state, attempts, due_at, delivered_at, answer, "
+        "convert_from(body, 'UTF8')::jsonb AS body FROM delivery "
+        "WHERE ($1::text IS NULL OR event_type = $1) AND ($2::text IS NULL OR state = $2) "
+        "ORDER BY seq DESC LIMIT $3 OFFSET $4",
+        argument(request, "type"),
+        argument(request, "state"),
+        limit,
+        offset,
+    )
+    return {"data": [dict(row) for row in rows]}
+
+
+@post("/sandbox/metadata-schemas", status_code=200)
+async def define_schema(request: AnyRequest, store: TheStore) -> dict[str, Any]:
+    body = await read_object(request)
+    async with store.work() as work:
+        return await metadata.define(work, body)
+
+
+@post("/sandbox/reset", status_code=200)
+async def reset(store: TheStore, edge: TheEdge) -> dict[str, Any]:
+    """Back to the first start: no data, no log, real time, no faults, the configured webhook targets."""
+    await store.wipe()
+    edge.log.clear()
+    return {"status": "ok"}
+
+
+router = Router(
+    "/",
+    route_handlers=[
+        front_page,
+        health,
+        get_clock,
+        move_clock,
+        get_faults,
+        set_faults,
+        clear_faults,
+        list_requests,
+        clear_requests,
+        list_webhooks,
+        set_webhooks,
+        list_deliveries,
+        define_schema,
+        reset,
+    ],
+)

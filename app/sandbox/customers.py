@@ -1,0 +1,205 @@
+"""Customers: upserted by id or source_id from everywhere, shown with what they ordered, redeemed and hold.
+
+documented: upsert, alternates in paths, `loyalty.campaigns` by campaign name, who upserts (orders, redemptions, events,
+publications). inferred: metadata is merged key by key, and null removes a key; `customer.updated` only when something
+changed.
+"""
+
+# ruff: noqa: S608 - what is put together here are constants and columns of an allow-list; values are parameters
+
+import re
+from typing import Any
+
+import asyncpg
+from litestar import Router, delete, get, post, put
+from litestar.params import FromPath
+
+from app.sandbox import render
+from app.sandbox.errors import Failure, invalid_payload, not_found
+from app.sandbox.ids import new_id
+from app.sandbox.read import AnyRequest, argument, mapping, order, page, read_object, text
+from app.sandbox.store import TheStore
+from app.sandbox.vouchers import CARD_SUMS
+from app.sandbox.work import Work
+
+_FIELDS = ("name", "description", "email", "phone", "birthdate")
+_ADDRESS = ("city", "state", "line_1", "line_2", "country", "postal_code")
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+
+
+async def find(work: Work, reference: str, *, lock: bool = False) -> asyncpg.Record | None:
+    """The customer with this id or source_id. An id wins over another customer's equal source_id."""
+    return await work.one(
+        "SELECT * FROM customer WHERE id = $1 OR source_id = $1 ORDER BY (id = $1) DESC LIMIT 1"
+        + (" FOR UPDATE" if lock else ""),
+        reference,
+    )
+
+
+async def found(work: Work, reference: str, *, lock: bool = False) -> asyncpg.Record:
+    row = await find(work, reference, lock=lock)
+    if row is None:
+        raise not_found("customer", reference)
+    return row
+
+
+async def upsert(work: Work, given: Any, *, at: str = ".customer", update: bool = True) -> asyncpg.Record:
+    """The customer that `given` (an object, or an id or source_id as text) names, made if need be, locked till commit.
+
+    Whoever moves points, orders or cards holds this lock, so everything of one customer happens one after the other.
+
+    Raises:
+        Failure: `given` is not valid, or names an id that there is not.
+    """
+    if isinstance(given, str):
+        given = {"id": given} if given.startswith("cust_") else {"source_id": given}
+    if not isinstance(given, dict):
+        raise invalid_payload(f"Property {at} must be object")
+    body: dict[str, Any] = given
+    doc = _read(body, at)
+    identifier, source_id = text(body, "id", at=at), text(body, "source_id", at=at)
+    if identifier:
+        row = await found(work, identifier, lock=True)
+    elif source_id:
+        # Both apps send a cust_ id as source_id as well; the real service takes either everywhere.
+        row = await find(work, source_id, lock=True) or await _create(work, source_id, doc)
+    else:
+        row = await _create(work, None, doc)
+    return await _change(work, row, doc) if update else row
+
+
+async def _create(work: Work, source_id: str | None, doc: dict[str, Any]) -> asyncpg.Record:
+    metadata = {name: value for name, value in doc.get("metadata", {}).items() if value is not None}
+    row = await work.one(
+        "INSERT INTO customer (id, source_id, doc, created_at) VALUES ($1, $2, $3, $4) "
+        "ON CONFLICT (source_id) DO NOTHING RETURNING *",
+        new_id("cust"),
+        source_id,
+        {**doc, "metadata": metadata},
+        work.now,
+    )
+    if row is None:  # somebody else made it meanwhile and has committed
+        assert source_id is not None
+        return await found(work, source_id, lock=True)
+    work.announce(work.event("customer.created", row["id"]), {"customer": await full(work, row)})
+    return row
+
+
+async def _change(work: Work, row: asyncpg.Record, doc: dict[str, Any]) -> asyncpg.Record:
+    merged = {**row["doc"], **doc}
+    metadata = {**row["doc"]["metadata"], **doc.get("metadata", {})}
+    merged["metadata"] = {name: value for name, value in metadata.items() if value is not None}
+    if doc.get("address") and row["doc"].get("address"):
+        merged["address"] = {**row["doc"]["address"], **doc["address"]}
+    if _said(merged) == _said(row["doc"]):
+        return row
+    changed = await work.one(
+        "UPDATE customer SET doc = $2, updated_at = $3 WHERE id = $1 RETURNING *", row["id"], merged, work.now
+    )
+    assert changed is not None
+    work.announce(work.event("customer.updated", row["id"]), {"customer": await full(work, changed)})
+    return changed
+
+
+def _said(doc: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in doc.items() if value is not None}
+
+
+def _read(body: dict[str, Any], at: str) -> dict[str, Any]:
+    """What may be stored of a customer: only the fields that were sent, null included (it clears a field)."""
+    doc: dict[str, Any] = {name: text(body, name, at=at) for name in _FIELDS if name in body}
+    if doc.get("birthdate") and not _DATE.match(doc["birthdate"]):
+        raise invalid_payload(f"Property {at}.birthdate cannot be recognized as a ISO-8601 compliant date")
+    if "address" in body:
+        address = mapping(body, "address", at=at)
+        doc["address"] = {name: text(address, name, at=f"{at}.address") for name in _ADDRESS if name in address} or None
+    if "metadata" in body:
+        doc["metadata"] = mapping(body, "metadata", at=at)
+    return doc
+
+
+async def full(work: Work, row: asyncpg.Record) -> dict[str, Any]:
+    """The full customer object as it stands in this transaction."""
+    summary = await work.one(
+        """
+        SELECT coalesce(sum(o.total_amount), 0)::bigint AS orders_amount, count(o) AS orders_count,
+          max(o.created_at) AS last_order_date,
+          (SELECT total_amount FROM customer_order WHERE customer_id = $1 AND status IN ('PAID', 'FULFILLED')
+             ORDER BY created_at DESC LIMIT 1) AS last_order_amount,
+          r.succeeded, r.failed, r.rolled_back
+        FROM (SELECT count(*) FILTER (WHERE status IN ('SUCCEEDED', 'ROLLED_BACK')) AS succeeded,
+                count(*) FILTER (WHERE status = 'FAILED') AS failed,
+                count(*) FILTER (WHERE status = 'ROLLED_BACK') AS rolled_back
+              FROM redemption WHERE customer_id = $1 AND object = 'redemption' AND voucher_id IS NOT NULL) r
+        LEFT JOIN customer_order o ON o.customer_id = $1 AND o.status IN ('PAID', 'FULFILLED')
+        GROUP BY r.succeeded, r.failed, r.rolled_back
+        """,
+        row["id"],
+    )
+    cards = await work.all(
+        f"""
+        SELECT c.name AS campaign, {CARD_SUMS} FROM voucher v JOIN campaign c ON c.id = v.campaign_id
+        LEFT JOIN point_transaction t ON t.voucher_id = v.id
+        WHERE v.holder_id = $1 AND v.type = 'LOYALTY_CARD' GROUP BY v.id, c.name ORDER BY c.name
+        """,
+        row["id"],
+    )
+    assert summary is not None
+    return render.customer(row, summary, cards, work.config.url)
+
+
+@post("/customers", status_code=200)
+async def create_customer(request: AnyRequest, store: TheStore) -> dict[str, Any]:
+    body = await read_object(request)
+    async with store.work() as work:
+        return await full(work, await upsert(work, body, at=""))
+
+
+@get("/customers")
+async def list_customers(request: AnyRequest, store: TheStore) -> dict[str, Any]:
+    limit, offset = page(request, 99)
+    sorting = order(
+        request, {"created_at": "created_at", "updated_at": "updated_at", "source_id": "source_id"}, "-created_at"
+    )
+    conditions = (argument(request, "email"), argument(request, "name"), argument(request, "city"))
+    where = (
+        "($1::text IS NULL OR email = $1) AND ($2::text IS NULL OR doc ->> 'name' = $2) "
+        "AND ($3::text IS NULL OR doc -> 'address' ->> 'city' = $3)"
+    )
+    async with store.work() as work:
+        total = await work.value(f"SELECT count(*) FROM customer WHERE {where}", *conditions)
+        rows = await work.all(
+            f"SELECT * FROM customer WHERE {where} ORDER BY {sorting} LIMIT $4 OFFSET $5", *conditions, limit, offset
+        )
+        shown = [await full(work, row) for row in rows]
+    return {**render.old_list("customers", shown, total), "has_more": offset + len(rows) < total}
+
+
+@get("/customers/{reference:str}")
+async def get_customer(reference: FromPath[str], store: TheStore) -> dict[str, Any]:
+    async with store.work() as work:
+        return await full(work, await found(work, reference))
+
+
+@put("/customers/{reference:str}")
+async def update_customer(reference: FromPath[str], request: AnyRequest, store: TheStore) -> dict[str, Any]:
+    body = await read_object(request)
+    async with store.work() as work:
+        row = await found(work, reference, lock=True)
+        # One of the apps sends the id as source_id with every change; a source_id never changes.
+        return await full(work, await _change(work, row, _read(body, "")))
+
+
+@delete("/customers/{reference:str}", status_code=204)
+async def delete_customer(reference: FromPath[str], store: TheStore) -> None:
+    async with store.work() as work:
+        row = await found(work, reference, lock=True)
+        work.announce(work.event("customer.deleted", row["id"]), {"customer": await full(work, row)})
+        await work.run("DELETE FROM customer WHERE id = $1", row["id"])
+
+
+def missing() -> Failure:
+    return Failure(400, "missing_customer", "Missing customer", "Customer is required")
+
+
+router = Router("/", route_handlers=[create_customer, list_customers, get_customer, update_customer, delete_customer])

@@ -1,0 +1,40 @@
+"""Ids in Voucherify's forms (spec: ids and codes). Their content means nothing; callers must treat them as opaque."""
+
+import base64
+import hashlib
+import secrets
+import string
+
+ALPHANUMERIC = string.digits + string.ascii_lowercase + string.ascii_uppercase
+_LETTERS = {
+    "cust": 24,
+    "camp": 24,
+    "v": 32,
+    "pub": 32,
+    "ord": 24,
+    "ern": 24,
+    "auto": 24,
+    "ms": 24,
+    "wh": 24,
+    "distr": 24,
+    "proj": 24,
+}
+
+
+def new_id(prefix: str) -> str:
+    """A new id: 24 or 32 letters and digits for the older resources, 18 hexadecimal digits for the others."""
+    length = _LETTERS.get(prefix)
+    return f"{prefix}_{code(length)}" if length else f"{prefix}_{secrets.token_hex(9)}"
+
+
+def request_id() -> str:
+    return f"v-{secrets.token_hex(9)}"
+
+
+def code(length: int, charset: str = ALPHANUMERIC) -> str:
+    return "".join(secrets.choice(charset) for _ in range(length))
+
+
+def tracking_id(source_id: str) -> str:
+    """Redemptions and validations show a hash of the customer's source id, not the source id itself."""
+    return "track_" + base64.b64encode(hashlib.md5(source_id.encode(), usedforsecurity=False).digest()).decode()

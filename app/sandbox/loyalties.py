@@ -1,0 +1,236 @@
+"""Loyalty programmes by the v1 addresses: programmes, members, earning rules, balances, transactions.
+
+documented: most member addresses exist with and without the programme; a member is a card's code or id; rules are made
+and answered as a list; a balance answer is the movement and what it led to. inferred: a removal may not take more than
+there is; an adjustment's source is the caller's channel, or "API".
+"""
+
+from typing import Any
+
+import asyncpg
+from litestar import Router, get, post
+from litestar.params import FromPath
+
+from app.sandbox import campaigns, customers, ledger, publications, render, rules, vouchers
+from app.sandbox.errors import Failure, NotEmulated, not_found
+from app.sandbox.read import AnyRequest, argument, flag, integer, mapping, one_of, page, read_json, read_object, text
+from app.sandbox.store import TheStore
+from app.sandbox.work import Work
+
+LOYALTY = "LOYALTY_PROGRAM"
+
+
+async def member(work: Work, reference: str, campaign: str | None = None) -> asyncpg.Record:
+    """The card with this code or id, in this programme if one is named."""
+    card = await vouchers.find(work, reference)
+    if card is None or card["type"] != "LOYALTY_CARD" or campaign not in {None, card["campaign_id"], card["campaign"]}:
+        raise not_found("voucher", reference)
+    return card
+
+
+@post("/loyalties", status_code=200)
+async def create_program(request: AnyRequest, store: TheStore) -> dict[str, Any]:
+    body = await read_object(request)
+    async with store.work() as work:
+        return await campaigns.create(work, body, LOYALTY)
+
+
+@get("/loyalties")
+async def list_programs(request: AnyRequest, store: TheStore) -> dict[str, Any]:
+    async with store.work() as work:
+        return await campaigns.listed(work, request, LOYALTY)
+
+
+@get("/loyalties/{campaign:str}")
+async def get_program(campaign: FromPath[str], store: TheStore) -> dict[str, Any]:
+    async with store.work() as work:
+        return render.campaign(await campaigns.found(work, campaign, LOYALTY))
+
+
+@post("/loyalties/{campaign:str}/members", status_code=200)
+async def add_member(campaign: FromPath[str], request: AnyRequest, store: TheStore) -> dict[str, Any]:
+    body = await read_object(request)
+    if not body.get("customer"):
+        raise customers.missing()
+    async with store.work() as work:
+        row = await campaigns.found(work, campaign, LOYALTY)
+        publications.refuse_inactive(work, row)
+        customer = await customers.upsert(work, body["customer"])
+        if await publications.held(work, row, customer) is not None:
+            raise publications.joined_already()
+        await publications.publish_card(
+            work, row, customer, metadata=mapping(body, "metadata"), code=text(body, "voucher")
+        )
+        card = await publications.held(work, row, customer)
+        assert card is not None
+        return render.voucher(card, work.config.url)
+
+
+@get("/loyalties/{campaign:str}/members")
+async def list_members(campaign: FromPath[str], request: AnyRequest, store: TheStore) -> dict[str, Any]:
+    async with store.work() as work:
+        row = await campaigns.found(work, campaign, LOYALTY)
+        rows, total = await vouchers.listed(work, request, campaign=row["id"], kind="LOYALTY_CARD")
+    return render.old_list("vouchers", rows, total)
+
+
+@get(["/loyalties/members/{reference:str}", "/loyalties/{campaign:str}/members/{reference:str}"])
+async def get_member(reference: FromPath[str], request: AnyRequest, store: TheStore) -> dict[str, Any]:
+    async with store.work() as work:
+        return render.voucher(await member(work, reference, request.path_params.get("campaign")), work.config.url)
+
+
+@post(
+    ["/loyalties/members/{reference:str}/balance", "/loyalties/{campaign:str}/members/{reference:str}/balance"],
+    status_code=200,
+)
+async def adjust_balance(reference: FromPath[str], request: AnyRequest, store: TheStore) -> dict[str, Any]:
+    body = await read_object(request)
+    async with store.work() as work:
+        return await adjust(work, await member(work, reference, request.path_params.get("campaign")), body)
+
+
+async def adjust(work: Work, card: asyncpg.Record, body: dict[str, Any]) -> dict[str, Any]:
+    """Add points to a published card by hand, or take some off; answers the balance object."""
+    points = integer(body, "points", least=-(2**31), most=2**31)
+    if not points:
+        raise Failure(400, "invalid_payload", "Invalid payload", "Property .points must be an integer other than 0")
+    expiration = one_of(body, "expiration_type", ("PROGRAM_RULES", "CUSTOM_DATE", "NON_EXPIRING"))
+    if expiration == "CUSTOM_DATE":
+        raise NotEmulated("Points that expire on a date of their own (CUSTOM_DATE)")
+    if not card["holder_id"]:
+        raise Failure(400, "invalid_voucher", "Invalid voucher", "Points can be added to a published card only.")
+    holder = await customers.found(work, card["holder_id"], lock=True)
+    card = await vouchers.found(work, card["code"], lock=True)
+    if not card["active"] or not card["campaign_active"]:
+        raise Failure(400, "loyalty_card_not_active", "Loyalty card is not active", card["code"])
+    if render.loyalty_card(card)["balance"] + points < 0:
+        raise Failure(400, "loyalty_card_points_exceeded", "loyalty card points exceeded", card["code"])
+    source_id, reason = text(body, "source_id"), text(body, "reason")
+    movement = await ledger.move(
+        work,
+        card,
+        points,
+        "POINTS_ADDITION" if points > 0 else "POINTS_REMOVAL",
+        source=work.call.channel or "API",
+        source_id=source_id,
+        reason=reason,
+    )
+    campaign = await campaigns.found(work, card["campaign_id"])
+    shown_campaign = render.simple_campaign(campaign)
+    work.announce(
+        work.event("voucher.loyalty_card.points_added", card["id"], "evvou"),
+        {
+            "voucher": render.voucher(movement.card, work.config.url),
+            "balance": movement.balance,
+            "campaign": shown_campaign,
+            "customer": render.simple_customer(holder),
+            "transaction": movement.transaction,
+        },
+        lane=holder["id"],
+    )
+    work.announce(
+        work.event("voucher.loyalty_card.transaction.created", card["id"], "evvou"),
+        ledger.transaction_data(work, movement, shown_campaign, holder),
+        lane=holder["id"],
+    )
+    return movement.balance
+
+
+@get(
+    [
+        "/loyalties/members/{reference:str}/transactions",
+        "/loyalties/{campaign:str}/members/{reference:str}/transactions",
+    ]
+)
+async def list_transactions(reference: FromPath[str], request: AnyRequest, store: TheStore) -> dict[str, Any]:
+    limit, offset = page(request)
+    after = argument(request, "starting_after_id")
+    async with store.work() as work:
+        card = await member(work, reference, request.path_params.get("campaign"))
+        rows = await work.all(
+            "SELECT * FROM point_transaction WHERE voucher_id = $1 "
+            "AND ($2::text IS NULL OR seq < (SELECT seq FROM point_transaction WHERE id = $2)) "
+            "ORDER BY seq DESC LIMIT $3 OFFSET $4",
+            card["id"],
+            after,
+            limit + 1,
+            offset,
+        )
+    return _cursor_list([render.transaction(row) for row in rows], limit)
+
+
+def _cursor_list(rows: list[dict[str, Any]], limit: int) -> dict[str, Any]:
+    """The newer form of a list; one row more than asked for tells whether there are more."""
+    shown: dict[str, Any] = {
+        "object": "list",
+        "data_ref": "data",
+        "data": rows[:limit],
+        "has_more": len(rows) > limit,
+    }
+    if len(rows) > limit:
+        shown["more_starting_after"] = rows[limit - 1]["id"]
+    return shown
+
+
+@post("/loyalties/{campaign:str}/earning-rules", status_code=200)
+async def create_rules(campaign: FromPath[str], request: AnyRequest, store: TheStore) -> list[dict[str, Any]]:
+    made = rules.read(await read_json(request))
+    async with store.work() as work:
+        row = await campaigns.found(work, campaign, LOYALTY)
+        return [render.earning_rule(await rules.insert(work, row["id"], rule)) for rule in made]
+
+
+@get("/loyalties/{campaign:str}/earning-rules")
+async def list_rules(campaign: FromPath[str], request: AnyRequest, store: TheStore) -> dict[str, Any]:
+    limit, offset = page(request)
+    if flag(request, "filters"):
+        raise NotEmulated("Filtering earning rules by `filters`")
+    async with store.work() as work:
+        row = await campaigns.found(work, campaign, LOYALTY)
+        rows = await work.all(
+            "SELECT * FROM earning_rule WHERE campaign_id = $1 ORDER BY created_at DESC, id DESC LIMIT $2 OFFSET $3",
+            row["id"],
+            limit,
+            offset,
+        )
+        total = await work.value("SELECT count(*) FROM earning_rule WHERE campaign_id = $1", row["id"])
+    return render.old_list("data", [render.earning_rule(each) for each in rows], total)
+
+
+@get("/loyalties/{campaign:str}/earning-rules/{rule:str}")
+async def get_rule(campaign: FromPath[str], rule: FromPath[str], store: TheStore) -> dict[str, Any]:
+    async with store.work() as work:
+        return render.earning_rule(await rules.found(work, campaign, rule))
+
+
+@post("/loyalties/{campaign:str}/earning-rules/{rule:str}/enable", status_code=200)
+async def enable_rule(campaign: FromPath[str], rule: FromPath[str], store: TheStore) -> dict[str, Any]:
+    async with store.work() as work:
+        return render.earning_rule(await rules.switch(work, campaign, rule, active=True))
+
+
+@post("/loyalties/{campaign:str}/earning-rules/{rule:str}/disable", status_code=200)
+async def disable_rule(campaign: FromPath[str], rule: FromPath[str], store: TheStore) -> dict[str, Any]:
+    async with store.work() as work:
+        return render.earning_rule(await rules.switch(work, campaign, rule, active=False))
+
+
+router = Router(
+    "/",
+    route_handlers=[
+        create_program,
+        list_programs,
+        get_program,
+        add_member,
+        list_members,
+        get_member,
+        adjust_balance,
+        list_transactions,
+        create_rules,
+        list_rules,
+        get_rule,
+        enable_rule,
+        disable_rule,
+    ],
+)

@@ -1,0 +1,92 @@
+"""Which webhooks an event goes to, and the envelope it goes in: v2024-01-01, written with the effect it tells about."""
+
+from typing import Any
+
+import asyncpg
+import msgspec
+
+from app.sandbox.clock import iso
+from app.sandbox.ids import new_id
+from app.sandbox.work import Call, Event, Work
+
+DISTRIBUTIONS = {
+    "customer.order.created": "Order created",
+    "customer.order.paid": "Order paid",
+    "customer.order.updated": "Order updated",
+    "customer.order.canceled": "Order cancelled",
+    "customer.custom_event": "Custom event",
+    "customer.rewarded.loyalty_points": "Points earned",
+}
+"""Triggers with a distribution of their own, and its free-text name (which the envelope carries as `type`)."""
+PROJECT_EVENTS = frozenset(
+    {
+        "campaign.created",
+        "campaign.disabled",
+        "campaign.enabled",
+        "customer.created",
+        "customer.deleted",
+        "customer.rewarded.loyalty_points",
+        "customer.updated",
+        "publication.succeeded",
+        "redemption.failed",
+        "redemption.rollback.succeeded",
+        "redemption.succeeded",
+        "voucher.created",
+        "voucher.disabled",
+        "voucher.enabled",
+        "voucher.loyalty_card.points_added",
+        "voucher.loyalty_card.transaction.created",
+        "voucher.published",
+    }
+)
+
+
+def wants(webhook: asyncpg.Record, event: Event) -> bool:
+    """A project webhook gets the events of projects, a distribution those of its trigger."""
+    if not webhook["active"]:
+        return False
+    if webhook["object"] == "distribution":
+        return bool(webhook["trigger"] == event.type)
+    return event.type in PROJECT_EVENTS
+
+
+def envelope(event: Event, webhook: asyncpg.Record, call: Call, project_id: str, data: bytes) -> dict[str, Any]:
+    """The message for one webhook; `data` is encoded already, for it is the same for all of them."""
+    created_at = iso(event.created_at)
+    return {
+        "id": new_id("whs"),
+        "project_id": project_id,
+        "created_at": created_at,
+        "type": webhook["name"] if webhook["object"] == "distribution" else event.type,
+        "data": msgspec.Raw(data),
+        "source": {"id": webhook["id"], "object": webhook["object"], "target_url": webhook["target_url"]},
+        "event": {
+            "id": event.id,
+            "type": event.type,
+            "created_at": created_at,
+            "entity_id": event.entity_id,
+            "group_id": call.request_id,
+            "event_source": {"channel": "API", "api_key": {"name": "Primary", "app_id": call.app_id}},
+        },
+    }
+
+
+async def write(work: Work, webhooks: list[asyncpg.Record], project_id: str) -> None:
+    """Write what this transaction announced as deliveries, in the order of its announcing."""
+    rows = []
+    for event, lane, data in work.announced:
+        encoded = msgspec.json.encode(data)
+        for webhook in webhooks:
+            if wants(webhook, event):
+                message = envelope(event, webhook, work.call, project_id, encoded)
+                rows.append((message["id"], webhook["id"], lane, event.type, msgspec.json.encode(message)))
+    if rows:
+        # Joined with the webhooks as they are now: one that was removed a moment ago gets nothing.
+        await work.run(
+            "INSERT INTO delivery (id, webhook_id, lane, event_type, body, due_at) "
+            "SELECT row.id, webhook_id, lane, event_type, body, $6 FROM unnest($1::text[], $2::text[], $3::text[], "
+            "$4::text[], $5::bytea[]) WITH ORDINALITY AS row (id, webhook_id, lane, event_type, body, place) "
+            "JOIN webhook ON webhook.id = row.webhook_id ORDER BY place",
+            *(list(column) for column in zip(*rows, strict=True)),
+            work.now,
+        )

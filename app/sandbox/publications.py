@@ -1,0 +1,297 @@
+"""Publications: handing a code or a loyalty card to a customer.
+
+documented: both forms, counts, `join_once`, `source_id` once (then 400 `duplicate_source_id`; read it back with GET),
+one card per customer and loyalty campaign, initial points without a transaction. inferred: a repeat with `join_once`
+answers with the first publication; an inactive campaign is refused with `campaign_not_active`.
+"""
+
+# ruff: noqa: S608 - what is put together here are constants and columns of an allow-list; values are parameters
+
+from typing import Any
+
+import asyncpg
+from litestar import Router, get, post
+
+from app.sandbox import campaigns, customers, render, vouchers
+from app.sandbox.clock import iso, parse_time
+from app.sandbox.errors import Failure, NotEmulated, invalid_payload, not_found
+from app.sandbox.ids import new_id
+from app.sandbox.read import AnyRequest, argument, boolean, flag, integer, mapping, order, page, read_object, text
+from app.sandbox.store import TheStore
+from app.sandbox.work import Work
+
+
+async def publish_card(
+    work: Work,
+    campaign: asyncpg.Record,
+    customer: asyncpg.Record,
+    *,
+    channel: str = "API",
+    metadata: dict[str, Any] | None = None,
+    code: str | None = None,
+) -> dict[str, Any]:
+    """Publish one code of this campaign to a customer who does not hold a card of it; answers the publication."""
+    voucher_ids = await _take(work, campaign, 1, code)
+    return await _publish(work, campaign, customer, voucher_ids, channel=channel, metadata=metadata or {})
+
+
+async def held(work: Work, campaign: asyncpg.Record, customer: asyncpg.Record) -> asyncpg.Record | None:
+    """The first code of this campaign that this customer holds."""
+    return await work.one(
+        f"{vouchers.SELECT} WHERE v.campaign_id = $1 AND v.holder_id = $2 ORDER BY v.created_at, v.id LIMIT 1",
+        campaign["id"],
+        customer["id"],
+    )
+
+
+def joined_already() -> Failure:
+    return Failure(
+        400,
+        "voucher_cannot_be_published",
+        "Voucher cannot be published",
+        "Voucher cannot be published. Customer already joined program.",
+    )
+
+
+def refuse_inactive(work: Work, campaign: asyncpg.Record) -> None:
+    end = campaign["doc"].get("expiration_date")
+    if not campaign["active"] or (end and parse_time(end) <= work.now):
+        kind = "Loyalty campaign" if campaign["campaign_type"] == "LOYALTY_PROGRAM" else "Campaign"
+        raise Failure(
+            400, "campaign_not_active", f"{kind} '{campaign['id']}' is not active", "Given campaign is not active"
+        )
+
+
+async def _take(work: Work, campaign: asyncpg.Record, count: int, code: str | None = None) -> list[str]:
+    """The ids of codes that nobody has: the one asked for, some made earlier, or (AUTO_UPDATE) new ones."""
+    if code is not None:
+        row = await work.one("SELECT * FROM voucher WHERE code = $1 OR id = $1 FOR UPDATE", code)
+        if row is None or row["campaign_id"] != campaign["id"]:
+            raise not_found("voucher", code)
+        if row["publish_count"]:
+            raise Failure(
+                400,
+                "voucher_already_published",
+                "Voucher already published",
+                f"Voucher '{row['id']}' has already been published",
+            )
+        return [row["id"]]
+    rows = await work.all(
+        "SELECT id FROM voucher WHERE campaign_id = $1 AND publish_count = 0 AND active "
+        "ORDER BY created_at, id LIMIT $2 FOR UPDATE SKIP LOCKED",
+        campaign["id"],
+        count,
+    )
+    free = [row["id"] for row in rows]
+    if len(free) == count:
+        return free
+    if campaign["doc"]["type"] != "AUTO_UPDATE":
+        raise Failure(
+            400,
+            "no_voucher_suitable_for_publication",
+            "Couldn't find any voucher suitable for publication",
+            "Couldn't find any voucher suitable for publication",
+        )
+    return free + await campaigns.make_codes(work, campaign, count - len(free))
+
+
+async def _publish(
+    work: Work,
+    campaign: asyncpg.Record,
+    customer: asyncpg.Record,
+    voucher_ids: list[str],
+    *,
+    channel: str = "API",
+    metadata: dict[str, Any],
+    source_id: str | None = None,
+) -> dict[str, Any]:
+    await work.run(
+        "UPDATE voucher SET holder_id = $2, publish_count = publish_count + 1, updated_at = $3 WHERE id = ANY($1)",
+        voucher_ids,
+        customer["id"],
+        work.now,
+    )
+    rows = await work.all(f"{vouchers.SELECT} WHERE v.id = ANY($1) ORDER BY v.created_at, v.id", voucher_ids)
+    holder = render.simple_customer(customer)
+    publication: dict[str, Any] = {
+        "id": new_id("pub"),
+        "object": "publication",
+        "created_at": iso(work.now),
+        "customer_id": customer["id"],
+        "tracking_id": customer["source_id"],
+        "metadata": metadata,
+        "channel": channel,
+        "source_id": source_id,
+        "result": "SUCCESS",
+        "customer": holder,
+        "vouchers_id": [row["id"] for row in rows],
+    }
+    inserted = await work.value(
+        "INSERT INTO publication (id, source_id, customer_id, campaign_id, voucher_ids, doc, created_at) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (source_id) DO NOTHING RETURNING id",
+        publication["id"],
+        source_id,
+        customer["id"],
+        campaign["id"],
+        publication["vouchers_id"],
+        publication,
+        work.now,
+    )
+    if inserted is None:
+        raise _repeated(str(source_id))
+    shown = [render.voucher(row, work.config.url) for row in rows]
+    shown_campaign = render.simple_campaign(campaign)
+    for voucher in shown:
+        work.announce(
+            work.event("voucher.published", voucher["id"], "evvou"),
+            {
+                "customer": holder,
+                "campaign": shown_campaign,
+                "publication": publication,
+                "voucher": voucher,
+                "created_at": iso(work.now),
+            },
+            lane=customer["id"],
+        )
+    work.announce(
+        work.event("publication.succeeded", publication["id"], "evpub"),
+        {
+            "customer": holder,
+            "campaign": shown_campaign,
+            "publication": publication,
+            "vouchers": shown,
+            "user": None,
+        },
+        lane=customer["id"],
+    )
+    return publication
+
+
+def _repeated(source_id: str) -> Failure:
+    return Failure(
+        400,
+        "duplicate_source_id",
+        "Duplicate source_id",
+        f"Publication with source_id: '{source_id}' already exists",
+    )
+
+
+async def _shown(work: Work, publication: dict[str, Any], *, many: bool) -> dict[str, Any]:
+    """The answer: the publication with its voucher in full, or with the codes where a count was asked for."""
+    rows = await work.all(
+        f"{vouchers.SELECT} WHERE v.id = ANY($1) ORDER BY v.created_at, v.id", publication["vouchers_id"]
+    )
+    if many:
+        return {**publication, "vouchers": [row["code"] for row in rows]}
+    return {**publication, "voucher": render.voucher(rows[0], work.config.url) if rows else None}
+
+
+async def publish(work: Work, body: dict[str, Any], *, join_once: bool) -> dict[str, Any]:
+    """`POST /v1/publications`: by campaign (one code or several) or one voucher, to a customer who is upserted."""
+    reference, count = _campaign_wanted(body)
+    wanted = body.get("voucher")
+    code = text(wanted, "code", at=".voucher") if isinstance(wanted, dict) else text(body, "voucher")
+    if not reference and not code:
+        raise Failure(400, "missing_vouchers", "Missing vouchers", "Either Campaign or Voucher is required")
+    if not body.get("customer"):
+        raise customers.missing()
+    source_id = text(body, "source_id", longest=500)
+    if source_id and count > 1:
+        raise invalid_payload("Property .source_id can be used with a count of 1 only")
+    if source_id and await work.value("SELECT 1 FROM publication WHERE source_id = $1", source_id):
+        raise _repeated(source_id)
+    if reference:
+        campaign = await campaigns.found(work, reference)
+    else:
+        voucher = await vouchers.found(work, str(code))
+        campaign = await campaigns.found(work, voucher["campaign_id"])
+    refuse_inactive(work, campaign)
+    customer = await customers.upsert(work, body["customer"])
+    if join_once or campaign["doc"]["join_once"]:
+        before = await held(work, campaign, customer)
+        if before is not None and not join_once:
+            raise joined_already()
+        if before is not None:
+            first = await work.value(
+                "SELECT doc FROM publication WHERE voucher_ids @> $1 ORDER BY created_at LIMIT 1", [before["id"]]
+            )
+            return await _shown(work, first, many=False)
+        if count > 1:
+            raise invalid_payload("Property .campaign.count must be <= 1 in a campaign that is joined once")
+    voucher_ids = await _take(work, campaign, count, code)
+    publication = await _publish(
+        work, campaign, customer, voucher_ids, metadata=mapping(body, "metadata"), source_id=source_id
+    )
+    return await _shown(work, publication, many=count > 1)
+
+
+def _campaign_wanted(body: dict[str, Any]) -> tuple[str | None, int]:
+    given = body.get("campaign")
+    if given is None or isinstance(given, str):
+        return given, 1
+    if not isinstance(given, dict):
+        raise invalid_payload("Property .campaign must be object")
+    name = text(given, "id", at=".campaign") or text(given, "name", at=".campaign")
+    return name, integer(given, "count", least=1, most=50, at=".campaign") or 1
+
+
+@post("/publications", status_code=200)
+async def create_publication(request: AnyRequest, store: TheStore) -> dict[str, Any]:
+    body = await read_object(request)
+    join_once = flag(request, "join_once") or bool(boolean(body, "join_once"))
+    async with store.work() as work:
+        return await publish(work, body, join_once=join_once)
+
+
+@get("/publications")
+async def list_publications(request: AnyRequest, store: TheStore) -> dict[str, Any]:
+    limit, offset = page(request, 1000)
+    sorting = order(request, {"created_at": "created_at"}, "-created_at")
+    if argument(request, "filters"):
+        raise NotEmulated("Filtering publications by `filters`")
+    where = """
+      ($1::text IS NULL OR source_id = $1)
+      AND ($2::text IS NULL OR campaign_id = (SELECT id FROM campaign WHERE id = $2 OR name = $2 LIMIT 1))
+      AND ($3::text IS NULL OR customer_id = (
+        SELECT id FROM customer WHERE id = $3 OR source_id = $3 ORDER BY (id = $3) DESC LIMIT 1))
+      AND ($4::text IS NULL OR voucher_ids @> (SELECT array_agg(id) FROM voucher WHERE code = $4 OR id = $4))
+    """
+    conditions = [argument(request, name) for name in ("source_id", "campaign", "customer", "voucher")]
+    async with store.work() as work:
+        rows = await work.all(
+            f"SELECT doc FROM publication WHERE {where} ORDER BY {sorting} LIMIT $5 OFFSET $6",
+            *conditions,
+            limit,
+            offset,
+        )
+        total = await work.value(f"SELECT count(*) FROM publication WHERE {where}", *conditions)
+        shown = [await _listed(work, row["doc"]) for row in rows]
+    return render.old_list("publications", shown, total)
+
+
+async def _listed(work: Work, publication: dict[str, Any]) -> dict[str, Any]:
+    """In a list the voucher is short, and there is always one named."""
+    rows = await work.all(
+        f"{vouchers.SELECT} WHERE v.id = ANY($1) ORDER BY v.created_at, v.id", publication["vouchers_id"]
+    )
+    shown = {**publication}
+    if rows:
+        full = render.voucher(rows[0], work.config.url)
+        names = (
+            "id",
+            "code",
+            "campaign",
+            "campaign_id",
+            "type",
+            "discount",
+            "loyalty_card",
+            "is_referral_code",
+            "object",
+        )
+        shown["voucher"] = {name: full[name] for name in names if full[name] is not None}
+    if len(rows) > 1:
+        shown["vouchers"] = [row["code"] for row in rows]
+    return shown
+
+
+router = Router("/", route_handlers=[create_publication, list_publications])

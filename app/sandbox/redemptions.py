@@ -1,0 +1,292 @@
+"""Redemptions of discount codes.
+
+documented: the objects, PAID as the default status of the order, parents and children of a stack, the customer is
+upserted. inferred: the status sent with the order is honoured (switch `ignore_redemption_order_status` shows the other
+answer); a failure answers with the first failing key and leaves an `rf_` redemption.
+"""
+
+# ruff: noqa: S608 - what is put together here are constants and columns of an allow-list; values are parameters
+
+from typing import Any
+
+import asyncpg
+from litestar import Router, get, post
+from litestar.params import FromPath
+
+from app.sandbox import campaigns, customers, discounts, orders, render, validations, vouchers
+from app.sandbox.clock import iso
+from app.sandbox.discounts import Outcome
+from app.sandbox.errors import Failure, not_found
+from app.sandbox.ids import new_id, tracking_id
+from app.sandbox.read import AnyRequest, argument, mapping, order, page, read_object
+from app.sandbox.store import TheStore
+from app.sandbox.work import Work
+
+
+async def redeem(work: Work, body: dict[str, Any]) -> dict[str, Any] | Failure:
+    """Redeem all codes of a request or none. A failure is answered, not raised: its record must be committed."""
+    codes = discounts.read_redeemables(body)
+    given = mapping(body, "order")
+    wanted = orders.read(given, ".order")
+    wanted = orders.Wanted(
+        wanted.id, wanted.source_id, wanted.status, wanted.doc, body.get("customer") or wanted.customer
+    )
+    row, customer = await orders.resolve(work, wanted)
+    before = row["doc"] if row is not None else orders.merged(None, wanted.doc) if given else None
+    outcomes = await discounts.evaluate(work, codes, before, lock=True)
+    base = _base(work, customer, mapping(body, "metadata"))
+    failed = next((outcome for outcome in outcomes if outcome.error), None)
+    if failed is not None:
+        return await _record_failure(work, failed, base, customer)
+    applied = [outcome for outcome in outcomes if outcome.applies]
+    ids = [new_id("r") for _ in applied]
+    parent_id = new_id("r") if len(applied) > 1 else None
+    await work.run(
+        "UPDATE voucher SET redeemed_quantity = redeemed_quantity + 1, updated_at = $2 WHERE id = ANY($1)",
+        [outcome.voucher["id"] for outcome in applied if outcome.voucher],
+        work.now,
+    )
+    saved = None
+    if before is not None:
+        saved = await _save_order(work, row, before, applied, ids, parent_id, wanted, customer)
+    shown_order = render.order(saved) if saved is not None else None
+    redemptions = [
+        await _record(work, outcome, identifier, base, customer, saved, shown_order, parent_id)
+        for outcome, identifier in zip(applied, ids, strict=True)
+    ]
+    answer: dict[str, Any] = {"redemptions": redemptions}
+    if parent_id:
+        parent = {
+            **base,
+            "id": parent_id,
+            "result": "SUCCESS",
+            "status": "SUCCEEDED",
+            "order": shown_order,
+            "related_object_type": "redemption",
+            "related_object_id": parent_id,
+        }
+        await insert(work, parent, "redemption", customer, saved, None)
+        answer["parent_redemption"] = parent
+    if shown_order:
+        answer["order"] = shown_order
+    skipped = [
+        validations.outcome_shown(outcome, None, work.call.request_id) for outcome in outcomes if outcome.skipped
+    ]
+    return {**answer, "inapplicable_redeemables": [], "skipped_redeemables": skipped}
+
+
+async def _save_order(
+    work: Work,
+    row: asyncpg.Record | None,
+    before: dict[str, Any],
+    applied: list[Outcome],
+    ids: list[str],
+    parent_id: str | None,
+    wanted: orders.Wanted,
+    customer: asyncpg.Record | None,
+) -> asyncpg.Record:
+    after = discounts.all_together(before, applied[-1].order or before)
+    date = iso(work.now)
+    if parent_id:
+        links = {
+            parent_id: {
+                "date": date,
+                "related_object_type": "redemption",
+                "related_object_id": parent_id,
+                "stacked": ids,
+            }
+        }
+    else:
+        voucher = applied[0].voucher
+        assert voucher is not None
+        links = {
+            ids[0]: {
+                "date": date,
+                "related_object_type": "voucher",
+                "related_object_id": voucher["id"],
+                "related_object_parent_id": voucher["campaign_id"],
+            }
+        }
+    status = "PAID" if work.faults.ignore_redemption_order_status else wanted.status or "PAID"
+    if row is not None and row["status"] == "PAID" and status == "CREATED":
+        status = "PAID"  # a paid order does not become unpaid by a code
+    return await orders.save(
+        work,
+        row,
+        {**after, "redemptions": {**(before.get("redemptions") or {}), **links}},
+        status=status,
+        source_id=wanted.source_id,
+        customer=customer,
+        redemption={"id": parent_id or ids[0], "object": "redemption"},
+    )
+
+
+def _base(work: Work, customer: asyncpg.Record | None, metadata: dict[str, Any]) -> dict[str, Any]:
+    """What all redemptions of a request have in common."""
+    return {
+        "object": "redemption",
+        "date": iso(work.now),
+        "customer_id": customer["id"] if customer is not None else None,
+        "tracking_id": tracking_id(customer["source_id"] or customer["id"]) if customer is not None else None,
+        "metadata": metadata,
+        "channel": {"channel_id": work.call.app_id, "channel_type": "API"},
+        "customer": render.simple_customer(customer),
+    }
+
+
+async def _record(
+    work: Work,
+    outcome: Outcome,
+    identifier: str,
+    base: dict[str, Any],
+    customer: asyncpg.Record | None,
+    saved: asyncpg.Record | None,
+    shown_order: dict[str, Any] | None,
+    parent_id: str | None,
+) -> dict[str, Any]:
+    voucher = await vouchers.found(work, outcome.code)
+    amounts = {name: value for name, value in (outcome.order or {}).items() if name.endswith("_amount")}
+    redemption = {
+        **base,
+        "id": identifier,
+        **({"redemption": parent_id} if parent_id else {}),
+        "result": "SUCCESS",
+        "status": "SUCCEEDED",
+        # Each shows the order as it was after its own code.
+        "order": {**shown_order, **amounts} if shown_order else None,
+        "related_object_type": "voucher",
+        "related_object_id": voucher["id"],
+        "voucher": render.voucher(voucher, work.config.url),
+    }
+    await insert(work, redemption, "redemption", customer, saved, voucher, parent_id)
+    await announce(work, "redemption.succeeded", redemption, customer, voucher)
+    return redemption
+
+
+async def _record_failure(
+    work: Work, failed: Outcome, base: dict[str, Any], customer: asyncpg.Record | None
+) -> Failure:
+    assert failed.error is not None
+    error = failed.error
+    key = "resource_not_found" if error.key == "not_found" else error.key
+    redemption = {
+        **base,
+        "id": new_id("rf"),
+        "result": "FAILURE",
+        "status": "FAILED",
+        "failure_code": key,
+        "failure_message": error.fields["message"],
+        "related_object_type": "voucher",
+        "related_object_id": failed.voucher["id"] if failed.voucher else None,
+        "voucher": render.voucher(failed.voucher, work.config.url) if failed.voucher else None,
+    }
+    await insert(work, redemption, "redemption", customer, None, failed.voucher)
+    await announce(work, "redemption.failed", redemption, customer, failed.voucher)
+    if error.key == "not_found":
+        return error
+    return Failure(
+        error.code,
+        error.key,
+        error.fields["message"],
+        error.fields["details"],
+        resource_id=str(redemption["id"]),
+        resource_type="redemption",
+    )
+
+
+async def insert(
+    work: Work,
+    doc: dict[str, Any],
+    kind: str,
+    customer: asyncpg.Record | None,
+    saved: asyncpg.Record | None,
+    voucher: render.Row | None,
+    parent_id: str | None = None,
+) -> None:
+    await work.run(
+        "INSERT INTO redemption "
+        "(id, object, status, parent_id, voucher_id, campaign_id, customer_id, order_id, doc, created_at) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+        doc["id"],
+        kind,
+        doc["status"],
+        parent_id,
+        voucher["id"] if voucher else None,
+        voucher["campaign_id"] if voucher else None,
+        customer["id"] if customer is not None else None,
+        saved["id"] if saved is not None else None,
+        doc,
+        work.now,
+    )
+
+
+async def announce(
+    work: Work,
+    kind: str,
+    redemption: dict[str, Any],
+    customer: asyncpg.Record | None,
+    voucher: render.Row | None,
+    **more: Any,
+) -> None:
+    campaign = await campaigns.find(work, voucher["campaign_id"]) if voucher else None
+    holder = await customers.find(work, voucher["holder_id"]) if voucher and voucher["holder_id"] else None
+    work.announce(
+        work.event(kind, redemption["id"], "evred"),
+        {
+            "customer": render.simple_customer(customer),
+            "order": redemption.get("order"),
+            "campaign": render.simple_campaign(campaign) if campaign else None,
+            "voucher": redemption.get("voucher"),
+            "holder": render.simple_customer(holder),
+            "promotion_tier": None,
+            "redemption": redemption,
+            "created_at": redemption["date"],
+            **more,
+        },
+        lane=customer["id"] if customer is not None else None,
+    )
+
+
+@post("/redemptions", status_code=200)
+async def create_redemptions(request: AnyRequest, store: TheStore) -> dict[str, Any]:
+    body = await read_object(request)
+    async with store.work() as work:
+        answer = await redeem(work, body)
+    if isinstance(answer, Failure):
+        raise answer
+    return answer
+
+
+@get("/redemptions")
+async def list_redemptions(request: AnyRequest, store: TheStore) -> dict[str, Any]:
+    limit, offset = page(request, 99)
+    sorting = order(request, {"created_at": "created_at"}, "-created_at")
+    where = """
+      ($1::text IS NULL OR doc ->> 'result' = $1)
+      AND ($2::text IS NULL OR campaign_id = (SELECT id FROM campaign WHERE id = $2 OR name = $2 LIMIT 1))
+      AND ($3::text IS NULL OR customer_id = (
+        SELECT id FROM customer WHERE id = $3 OR source_id = $3 ORDER BY (id = $3) DESC LIMIT 1))
+    """
+    conditions = [argument(request, name) for name in ("result", "campaign", "customer")]
+    async with store.work() as work:
+        rows = await work.all(
+            f"SELECT doc FROM redemption WHERE {where} ORDER BY {sorting} LIMIT $4 OFFSET $5",
+            *conditions,
+            limit,
+            offset,
+        )
+        total = await work.value(f"SELECT count(*) FROM redemption WHERE {where}", *conditions)
+    return render.old_list("redemptions", [row["doc"] for row in rows], total)
+
+
+@get("/redemptions/{reference:str}")
+async def get_redemption(reference: FromPath[str], store: TheStore) -> dict[str, Any]:
+    async with store.work() as work:
+        doc = await work.value("SELECT doc FROM redemption WHERE id = $1", reference)
+    if doc is None:
+        raise not_found("redemption", reference)
+    shown: dict[str, Any] = doc
+    return shown
+
+
+router = Router("/", route_handlers=[create_redemptions, list_redemptions, get_redemption])

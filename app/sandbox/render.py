@@ -1,0 +1,229 @@
+"""The API's objects, made from rows. Pure: rows in, JSON values out."""
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+from app.sandbox.clock import iso
+
+Row = Mapping[str, Any]
+
+
+def simple_customer(row: Row | None) -> dict[str, Any] | None:
+    """The compact form in which other objects carry a customer."""
+    if row is None:
+        return None
+    doc = row["doc"]
+    return {
+        "id": row["id"],
+        "name": doc.get("name"),
+        "email": doc.get("email"),
+        "source_id": row["source_id"],
+        "metadata": doc["metadata"],
+        "object": "customer",
+    }
+
+
+def customer(row: Row, summary: Row, cards: list[Row], cockpit: str) -> dict[str, Any]:
+    """The full form. `summary` counts orders and redemptions, `cards` are the loyalty cards with their sums."""
+    doc = row["doc"]
+    campaigns = {
+        card["campaign"]: {"points": card["lifetime"] - card["subtracted"] - card["redeemed"], "referred_customers": 0}
+        for card in cards
+    }
+    points = sum(each["points"] for each in campaigns.values())
+    orders: dict[str, Any] = {
+        "total_amount": summary["orders_amount"],
+        "total_count": summary["orders_count"],
+        "average_amount": summary["orders_amount"] // summary["orders_count"] if summary["orders_count"] else 0,
+        "last_order_amount": summary["last_order_amount"] or 0,
+    }
+    if summary["last_order_date"]:
+        orders["last_order_date"] = iso(summary["last_order_date"])
+    return {
+        "id": row["id"],
+        "source_id": row["source_id"],
+        **{name: doc.get(name) for name in ("name", "description", "email", "phone", "birthdate", "address")},
+        "summary": {
+            "redemptions": {
+                "total_redeemed": summary["succeeded"],
+                "total_failed": summary["failed"],
+                "total_succeeded": summary["succeeded"],
+                "total_rolled_back": summary["rolled_back"],
+                "total_rollback_failed": 0,
+                "total_rollback_succeeded": summary["rolled_back"],
+                "gift": {"redeemed_amount": 0, "amount_to_go": 0},
+                "loyalty_card": {"redeemed_points": sum(card["redeemed"] for card in cards), "points_to_go": points},
+            },
+            "orders": orders,
+        },
+        "loyalty": {"points": points, "referred_customers": 0, "campaigns": campaigns},
+        "referrals": {"total": 0, "campaigns": []},
+        "metadata": doc["metadata"],
+        "system_metadata": {},
+        "created_at": iso(row["created_at"]),
+        "updated_at": iso(row["updated_at"]),
+        "assets": {"cockpit_url": f"{cockpit}/cockpit/{row['id']}"},
+        "object": "customer",
+    }
+
+
+def campaign(row: Row) -> dict[str, Any]:
+    doc = dict(row["doc"])
+    shown = {
+        "id": row["id"],
+        "name": row["name"],
+        "campaign_type": row["campaign_type"],
+        **doc,
+        "active": row["active"],
+        "created_at": iso(row["created_at"]),
+        "updated_at": iso(row["updated_at"]),
+        "object": "campaign",
+    }
+    if "vouchers_count" in row:
+        shown["vouchers_count"] = row["vouchers_count"]
+    return shown
+
+
+def simple_campaign(row: Row) -> dict[str, Any]:
+    """The form in webhooks: without the state of its code generation."""
+    left_out = {"creation_status", "vouchers_generation_status", "protected", "validation_rules_assignments"}
+    return {name: value for name, value in campaign(row).items() if name not in left_out}
+
+
+def loyalty_card(row: Row) -> dict[str, int]:
+    """`points` is what the card ever got; the balance is what is left of it."""
+    return {
+        "points": row["lifetime"],
+        "balance": row["lifetime"] - row["subtracted"] - row["redeemed"],
+        "pending_points": 0,
+        "expired_points": 0,
+        "subtracted_points": row["subtracted"],
+    }
+
+
+def voucher(row: Row, url: str) -> dict[str, Any]:
+    """The full form. `row` is a voucher with the name of its campaign and the sums of its ledger."""
+    doc, code = row["doc"], row["code"]
+    path = f"/v1/vouchers/{quote(code, safe='')}"
+    card = row["type"] == "LOYALTY_CARD"
+    return {
+        "id": row["id"],
+        "code": code,
+        "campaign": row["campaign"],
+        "campaign_id": row["campaign_id"],
+        "category": None,
+        "category_id": None,
+        "categories": [],
+        "type": row["type"],
+        "discount": doc.get("discount"),
+        "gift": None,
+        "loyalty_card": loyalty_card(row) if card else None,
+        "start_date": doc.get("start_date"),
+        "expiration_date": doc.get("expiration_date"),
+        "validity_timeframe": None,
+        "validity_day_of_week": None,
+        "validity_hours": None,
+        "active": row["active"] and row["campaign_active"],
+        "additional_info": None,
+        "metadata": doc.get("metadata", {}),
+        "assets": {
+            "qr": {"id": row["id"], "url": f"{url}/api/v1/assets/qr/{row['id']}"},
+            "barcode": {"id": row["id"], "url": f"{url}/api/v1/assets/barcode/{row['id']}"},
+        },
+        "is_referral_code": False,
+        "created_at": iso(row["created_at"]),
+        "updated_at": iso(row["updated_at"]),
+        "holder_id": row["holder_id"],
+        "validation_rules_assignments": empty_list(),
+        "redemption": {
+            "quantity": row["quantity"],
+            "redeemed_quantity": row["redeemed_quantity"],
+            **({"redeemed_points": row["redeemed"]} if card else {}),
+            "object": "list",
+            "url": f"{path}/redemptions?page=1&limit=10",
+        },
+        "publish": {
+            "object": "list",
+            "count": row["publish_count"],
+            "url": f"{path}/publications?page=1&limit=10",
+        },
+        "object": "voucher",
+    }
+
+
+def balance(card: Row, points: int, operation: str) -> dict[str, Any]:
+    """The balance object after a movement of `points`; `card` carries the sums after it."""
+    sums = loyalty_card(card)
+    return {
+        "type": "loyalty_card",
+        "total": sums["points"],
+        "object": "balance",
+        "points": points,
+        "balance": sums["balance"],
+        "operation_type": operation,
+        "related_object": {"type": "voucher", "id": card["id"]},
+    }
+
+
+def order(row: Row) -> dict[str, Any]:
+    doc = row["doc"]
+    return {
+        "id": row["id"],
+        "source_id": row["source_id"],
+        "created_at": iso(row["created_at"]),
+        "updated_at": iso(row["updated_at"]),
+        "status": row["status"],
+        **doc,
+        "customer": {"id": row["customer_id"], "object": "customer"} if row["customer_id"] else None,
+        "customer_id": row["customer_id"],
+        "referrer_id": None,
+        "object": "order",
+    }
+
+
+def earning_rule(row: Row) -> dict[str, Any]:
+    return {
+        "id": row["id"],
+        "created_at": iso(row["created_at"]),
+        "updated_at": iso(row["updated_at"]),
+        **row["doc"],
+        "event": row["event"],
+        "active": row["active"],
+        "object": "earning_rule",
+    }
+
+
+def transaction(row: Row) -> dict[str, Any]:
+    return {
+        "id": row["id"],
+        "source_id": row["source_id"],
+        "voucher_id": row["voucher_id"],
+        "campaign_id": row["campaign_id"],
+        "source": row["source"],
+        "reason": row["reason"],
+        "type": row["type"],
+        "details": row["details"],
+        "related_transaction_id": None,
+        "created_at": iso(row["created_at"]),
+    }
+
+
+def product(row: Row) -> dict[str, Any]:
+    return {
+        "id": row["id"],
+        "source_id": row["source_id"],
+        **row["doc"],
+        "created_at": iso(row["created_at"]),
+        "updated_at": iso(row["updated_at"]),
+        "object": "product",
+    }
+
+
+def empty_list() -> dict[str, Any]:
+    return {"object": "list", "data_ref": "data", "data": [], "total": 0}
+
+
+def old_list(data_ref: str, rows: list[Any], total: int) -> dict[str, Any]:
+    """The older form of a list, paged by number."""
+    return {"object": "list", "data_ref": data_ref, data_ref: rows, "total": total}

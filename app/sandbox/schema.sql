@@ -1,0 +1,173 @@
+-- The sandbox's own database, version 1. Loaded at every start; every statement may run again.
+-- `doc` columns hold what the API takes and gives as it is; a column of its own is what is searched, counted or locked.
+
+CREATE TABLE IF NOT EXISTS setting (
+  name text PRIMARY KEY,
+  value jsonb NOT NULL
+);
+
+CREATE TABLE IF NOT EXISTS customer (
+  id text PRIMARY KEY,
+  source_id text UNIQUE,
+  email text GENERATED ALWAYS AS (doc ->> 'email') STORED,
+  doc jsonb NOT NULL,
+  created_at timestamptz NOT NULL,
+  updated_at timestamptz
+);
+CREATE INDEX IF NOT EXISTS customer_email ON customer (email);
+CREATE INDEX IF NOT EXISTS customer_created ON customer (created_at, id);
+
+CREATE TABLE IF NOT EXISTS campaign (
+  id text PRIMARY KEY,
+  name text NOT NULL UNIQUE,
+  campaign_type text NOT NULL,
+  active boolean NOT NULL,
+  doc jsonb NOT NULL,
+  created_at timestamptz NOT NULL,
+  updated_at timestamptz
+);
+
+CREATE TABLE IF NOT EXISTS voucher (
+  id text PRIMARY KEY,
+  code text NOT NULL UNIQUE,
+  campaign_id text NOT NULL REFERENCES campaign ON DELETE CASCADE,
+  type text NOT NULL,
+  active boolean NOT NULL DEFAULT true,
+  holder_id text REFERENCES customer ON DELETE SET NULL,
+  doc jsonb NOT NULL,
+  initial_points bigint NOT NULL DEFAULT 0,
+  quantity integer,
+  redeemed_quantity integer NOT NULL DEFAULT 0 CHECK (redeemed_quantity >= 0),
+  publish_count integer NOT NULL DEFAULT 0,
+  created_at timestamptz NOT NULL,
+  updated_at timestamptz,
+  CONSTRAINT redeemed_within_quantity CHECK (quantity IS NULL OR redeemed_quantity <= quantity)
+);
+CREATE INDEX IF NOT EXISTS voucher_of_holder ON voucher (holder_id, campaign_id);
+CREATE INDEX IF NOT EXISTS voucher_free ON voucher (campaign_id) WHERE publish_count = 0 AND active;
+CREATE INDEX IF NOT EXISTS voucher_of_campaign ON voucher (campaign_id, created_at, id);
+-- One card per customer and loyalty campaign, whatever the requests race for.
+CREATE UNIQUE INDEX IF NOT EXISTS one_card_per_customer ON voucher (campaign_id, holder_id) WHERE type = 'LOYALTY_CARD';
+
+-- The ledger: a card's balance is its initial points and the sum of these, nothing else.
+CREATE TABLE IF NOT EXISTS point_transaction (
+  seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  id text NOT NULL UNIQUE,
+  voucher_id text NOT NULL REFERENCES voucher ON DELETE CASCADE,
+  campaign_id text NOT NULL,
+  type text NOT NULL,
+  points bigint NOT NULL,
+  source text,
+  source_id text,
+  reason text,
+  details jsonb NOT NULL,
+  created_at timestamptz NOT NULL
+);
+CREATE INDEX IF NOT EXISTS point_transaction_of_card ON point_transaction (voucher_id, seq) INCLUDE (type, points);
+
+CREATE TABLE IF NOT EXISTS earning_rule (
+  id text PRIMARY KEY,
+  campaign_id text NOT NULL REFERENCES campaign ON DELETE CASCADE,
+  event text NOT NULL,
+  active boolean NOT NULL,
+  doc jsonb NOT NULL,
+  created_at timestamptz NOT NULL,
+  updated_at timestamptz
+);
+CREATE INDEX IF NOT EXISTS earning_rule_of_event ON earning_rule (event) WHERE active;
+
+CREATE TABLE IF NOT EXISTS customer_order (
+  id text PRIMARY KEY,
+  source_id text UNIQUE,
+  customer_id text REFERENCES customer ON DELETE SET NULL,
+  status text NOT NULL,
+  total_amount bigint NOT NULL,
+  doc jsonb NOT NULL,
+  created_at timestamptz NOT NULL,
+  updated_at timestamptz
+);
+CREATE INDEX IF NOT EXISTS customer_order_of_customer ON customer_order (customer_id, created_at) INCLUDE (status, total_amount);
+CREATE INDEX IF NOT EXISTS customer_order_created ON customer_order (created_at, id);
+
+-- Redemptions, failed redemptions and rollbacks, told apart by `object` and `status`.
+CREATE TABLE IF NOT EXISTS redemption (
+  id text PRIMARY KEY,
+  object text NOT NULL,
+  status text NOT NULL,
+  parent_id text,
+  voucher_id text REFERENCES voucher ON DELETE SET NULL,
+  campaign_id text,
+  customer_id text REFERENCES customer ON DELETE SET NULL,
+  order_id text,
+  doc jsonb NOT NULL,
+  created_at timestamptz NOT NULL
+);
+CREATE INDEX IF NOT EXISTS redemption_of_customer ON redemption (customer_id, created_at);
+CREATE INDEX IF NOT EXISTS redemption_of_order ON redemption (order_id);
+CREATE INDEX IF NOT EXISTS redemption_of_parent ON redemption (parent_id);
+CREATE INDEX IF NOT EXISTS redemption_created ON redemption (created_at, id);
+
+CREATE TABLE IF NOT EXISTS publication (
+  id text PRIMARY KEY,
+  source_id text UNIQUE,
+  customer_id text REFERENCES customer ON DELETE SET NULL,
+  campaign_id text,
+  voucher_ids text[] NOT NULL,
+  doc jsonb NOT NULL,
+  created_at timestamptz NOT NULL
+);
+CREATE INDEX IF NOT EXISTS publication_of_customer ON publication (customer_id, created_at);
+CREATE INDEX IF NOT EXISTS publication_of_voucher ON publication USING gin (voucher_ids);
+
+CREATE TABLE IF NOT EXISTS custom_event (
+  seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  id text NOT NULL,
+  customer_id text REFERENCES customer ON DELETE CASCADE,
+  type text NOT NULL,
+  metadata jsonb NOT NULL,
+  created_at timestamptz NOT NULL
+);
+CREATE INDEX IF NOT EXISTS custom_event_of_customer ON custom_event (customer_id, seq);
+
+CREATE TABLE IF NOT EXISTS product (
+  id text PRIMARY KEY,
+  source_id text UNIQUE,
+  doc jsonb NOT NULL,
+  created_at timestamptz NOT NULL,
+  updated_at timestamptz
+);
+
+-- What the project's settings define: which metadata keys a resource (or a custom event, by its name) may carry.
+CREATE TABLE IF NOT EXISTS metadata_schema (
+  related_object text NOT NULL,
+  name text NOT NULL DEFAULT '',
+  doc jsonb NOT NULL,
+  PRIMARY KEY (related_object, name)
+);
+
+-- Where webhooks go: one project webhook for its events, one distribution for each trigger.
+CREATE TABLE IF NOT EXISTS webhook (
+  id text PRIMARY KEY,
+  object text NOT NULL,
+  name text NOT NULL,
+  trigger text,
+  target_url text NOT NULL,
+  active boolean NOT NULL DEFAULT true
+);
+
+-- Written in the transaction of the effect it tells about; read by the sender.
+CREATE TABLE IF NOT EXISTS delivery (
+  seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  id text NOT NULL,
+  webhook_id text NOT NULL REFERENCES webhook ON DELETE CASCADE,
+  lane text NOT NULL,
+  event_type text NOT NULL,
+  body bytea NOT NULL,
+  state text NOT NULL DEFAULT 'WAITING',
+  attempts integer NOT NULL DEFAULT 0,
+  due_at timestamptz NOT NULL,
+  first_attempt_at timestamptz,
+  delivered_at timestamptz,
+  answer text
+);
+CREATE INDEX IF NOT EXISTS delivery_waiting ON delivery (due_at, seq) WHERE state = 'WAITING';

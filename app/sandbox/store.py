@@ -1,0 +1,180 @@
+"""The sandbox's database: its pool, its schema, and the one transaction that each request is.
+
+A request's effects and the webhooks that tell about them commit together, or not at all: killed in the middle, the
+ledger is right and nothing was announced that did not happen.
+"""
+
+import asyncio
+import contextlib
+import hashlib
+from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import msgspec
+from litestar.di import NamedDependency
+
+from app.db.migrate import create_database
+from app.errors import SettingError
+from app.sandbox import outbox
+from app.sandbox.clock import Clock
+from app.sandbox.config import SandboxConfig
+from app.sandbox.faults import Faults
+from app.sandbox.ids import new_id
+from app.sandbox.work import Work
+
+SCHEMA = Path(__file__).with_name("schema.sql")
+SCHEMA_VERSION = 1
+_LOCK = 7_220_002
+"""Advisory lock: two sandboxes that start at once load the schema in turns."""
+_START_WITHIN = 30.0
+
+
+class Store:
+    """The database of one sandbox, opened by its first use."""
+
+    def __init__(self, config: SandboxConfig) -> None:
+        self.config = config
+        self.clock = Clock()
+        self.faults = Faults()
+        self.project_id = "proj_" + hashlib.sha256(config.application_id.encode()).hexdigest()[:24]
+        self.wake: Callable[[], None] = lambda: None
+        """Called after a commit that announced something; the sender sets it."""
+        self._pool: asyncpg.Pool[Any] | None = None
+        self._opening = asyncio.Lock()
+        self._webhooks: list[asyncpg.Record] = []
+
+    async def pool(self) -> "asyncpg.Pool[Any]":
+        if self._pool is None:
+            async with self._opening:
+                if self._pool is None:
+                    self._pool = await self._open()
+        return self._pool
+
+    async def close(self) -> None:
+        if self._pool is not None:
+            await self._pool.close()
+            self._pool = None
+
+    @contextlib.asynccontextmanager
+    async def work(self) -> AsyncIterator[Work]:
+        """The transaction of this request: commits at the end, with its webhooks, or rolls back on any error."""
+        async with (await self.pool()).acquire() as connection, connection.transaction():
+            work = Work(connection, self.clock.now(), self.config, self.faults)
+            yield work
+            if work.announced:
+                await outbox.write(work, self._webhooks, self.project_id)
+        if work.announced:
+            self.wake()
+
+    async def register_webhooks(self, targets: tuple[str, ...]) -> None:
+        """Send everything to these addresses from now on: a project webhook and the distributions for each."""
+        rows: list[tuple[str, str, str, str | None, str]] = []
+        for target in targets:
+            rows.append((new_id("wh"), "webhook", "Project events", None, target))
+            rows += [
+                (new_id("distr"), "distribution", name, trigger, target)
+                for trigger, name in outbox.DISTRIBUTIONS.items()
+            ]
+        async with (await self.pool()).acquire() as connection, connection.transaction():
+            await connection.execute("DELETE FROM webhook")
+            await connection.executemany(
+                "INSERT INTO webhook (id, object, name, trigger, target_url) VALUES ($1, $2, $3, $4, $5)", rows
+            )
+        await self.load_webhooks()
+
+    async def load_webhooks(self) -> None:
+        self._webhooks = await (await self.pool()).fetch("SELECT * FROM webhook ORDER BY target_url, object DESC, id")
+
+    async def save_clock(self) -> None:
+        await (await self.pool()).execute(
+            "INSERT INTO setting VALUES ('clock', $1) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+            self.clock.offset.total_seconds(),
+        )
+
+    async def wipe(self) -> None:
+        """Back to the first start: no data, real time, no faults, the configured webhooks."""
+        async with (await self.pool()).acquire() as connection:
+            await connection.execute(
+                "TRUNCATE setting, customer, campaign, voucher, point_transaction, earning_rule, customer_order, "
+                "redemption, publication, custom_event, product, metadata_schema, webhook, delivery"
+            )
+        self.clock.reset()
+        self.faults.clear()
+        await self._first_start()
+
+    async def _open(self) -> "asyncpg.Pool[Any]":
+        until = asyncio.get_running_loop().time() + _START_WITHIN
+        while True:
+            try:
+                await create_database(self.config.database_url)
+                break
+            except (OSError, asyncpg.CannotConnectNowError) as error:  # Postgres is starting beside us
+                if asyncio.get_running_loop().time() > until:
+                    raise SettingError(f"SANDBOX_DATABASE_URL: no Postgres answers there ({error}).") from error
+                await asyncio.sleep(0.5)
+        pool: asyncpg.Pool[Any] = await asyncpg.create_pool(
+            self.config.database_url, min_size=1, max_size=10, init=_json_as_bytes, server_settings={"timezone": "UTC"}
+        )
+        async with pool.acquire() as connection, connection.transaction():
+            await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
+            await connection.execute(SCHEMA.read_text())
+            version = await connection.fetchval("SELECT value FROM setting WHERE name = 'schema_version'")
+            if version not in {None, SCHEMA_VERSION}:
+                raise SettingError(
+                    f"SANDBOX_DATABASE_URL names a database of schema version {version}; this sandbox needs version "
+                    f"{SCHEMA_VERSION}. Drop that database: the sandbox makes a new one at its next start."
+                )
+            offset = await connection.fetchval("SELECT value FROM setting WHERE name = 'clock'")
+            self.clock.offset = timedelta(seconds=offset or 0)
+        self._pool = pool
+        if version is None:
+            await self._first_start()
+        else:
+            await self._follow_targets()
+        return pool
+
+    async def _follow_targets(self) -> None:
+        """Go on sending to the configured addresses where these moved since the last start, to another port say.
+
+        Ids stay, and with them what waits to be sent. Addresses that were registered by a call are left alone.
+        """
+        pool = await self._opened()
+        known = await pool.fetchval("SELECT value FROM setting WHERE name = 'targets'") or []
+        for old, new in zip(known, self.config.webhook_targets, strict=False):
+            await pool.execute("UPDATE webhook SET target_url = $2, active = true WHERE target_url = $1", old, new)
+        await self._keep_targets()
+        await self.load_webhooks()
+
+    async def _keep_targets(self) -> None:
+        await (await self._opened()).execute(
+            "INSERT INTO setting VALUES ('targets', $1) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+            list(self.config.webhook_targets),
+        )
+
+    async def _first_start(self) -> None:
+        pool = await self._opened()
+        await pool.execute("INSERT INTO setting VALUES ('schema_version', $1)", SCHEMA_VERSION)
+        await self._keep_targets()
+        await self.register_webhooks(self.config.webhook_targets)
+
+    async def _opened(self) -> "asyncpg.Pool[Any]":
+        assert self._pool is not None
+        return self._pool
+
+
+TheStore = NamedDependency[Store]
+"""How a handler asks for the store."""
+
+
+async def _json_as_bytes(connection: "asyncpg.Connection[Any]") -> None:
+    # The binary form of jsonb is a version byte and the text; it saves a copy and a decode in each direction.
+    await connection.set_type_codec(
+        "jsonb",
+        schema="pg_catalog",
+        format="binary",
+        encoder=lambda value: b"\x01" + msgspec.json.encode(value),
+        decoder=lambda data: msgspec.json.decode(data[1:]),
+    )

@@ -1,0 +1,79 @@
+"""Validations of discount codes: `POST /v1/validations`, which changes nothing and always answers 200."""
+
+from typing import Any
+
+from litestar import Router, post
+
+from app.sandbox import customers, orders, render
+from app.sandbox.discounts import STACKING_RULES, Outcome, all_together, evaluate, read_redeemables
+from app.sandbox.ids import new_id, tracking_id
+from app.sandbox.read import AnyRequest, mapping, read_object, text
+from app.sandbox.store import TheStore
+
+
+@post("/validations", status_code=200)
+async def validate(request: AnyRequest, store: TheStore) -> dict[str, Any]:
+    body = await read_object(request)
+    codes = read_redeemables(body)
+    given = mapping(body, "order")
+    wanted = orders.read(given, ".order")
+    customer_given = mapping(body, "customer")
+    async with store.work() as work:
+        reference = text(customer_given, "id") or text(customer_given, "source_id")
+        customer = await customers.find(work, reference) if reference else None
+        # A known order is taken as it is stored; what the request says about it does not count.
+        stored = await orders.find(work, known) if (known := wanted.id or wanted.source_id) else None
+        order = stored["doc"] if stored is not None else orders.merged(None, wanted.doc) if given else None
+        outcomes = await evaluate(work, codes, order)
+        valid = all(outcome.error is None for outcome in outcomes)
+        customer_id = customer["id"] if customer is not None else None
+        shown = [outcome_shown(outcome, customer_id, work.call.request_id) for outcome in outcomes]
+    answer: dict[str, Any] = {"id": new_id("valid"), "valid": valid}
+    if valid:
+        answer["redeemables"] = [each for each in shown if each["status"] == "APPLICABLE"]
+        last = next((outcome.order for outcome in reversed(outcomes) if outcome.order), None)
+        if last is not None and order is not None:
+            answer["order"] = order_shown(all_together(order, last), customer_id, items=True)
+    else:
+        answer["redeemables"] = shown
+        answer["inapplicable_redeemables"] = [each for each in shown if each["status"] == "INAPPLICABLE"]
+    if skipped := [each for each in shown if each["status"] == "SKIPPED"]:
+        answer["skipped_redeemables"] = skipped
+    tracking = text(body, "tracking_id") or (reference or "")
+    return {**answer, "tracking_id": tracking_id(tracking), "stacking_rules": STACKING_RULES}
+
+
+def outcome_shown(outcome: Outcome, customer_id: str | None, request_id: str) -> dict[str, Any]:
+    """One redeemable in the answer of a validation, or among those that a redemption left out."""
+    shown: dict[str, Any] = {"id": outcome.code, "object": "voucher"}
+    if outcome.error is not None:
+        return {"status": "INAPPLICABLE", **shown, "result": {"error": outcome.error.body(request_id)}}
+    if outcome.skipped is not None:
+        message = outcome.skipped.replace("_", " ").capitalize()
+        return {"status": "SKIPPED", **shown, "result": {"details": {"key": outcome.skipped, "message": message}}}
+    assert outcome.voucher is not None
+    return {
+        "status": "APPLICABLE",
+        **shown,
+        **({"order": order_shown(outcome.order, customer_id)} if outcome.order else {}),
+        "applicable_to": render.empty_list(),
+        "inapplicable_to": render.empty_list(),
+        "result": {"discount": {**outcome.voucher["doc"]["discount"], "is_dynamic": False}},
+        "metadata": outcome.voucher["doc"].get("metadata", {}),
+        "categories": [],
+        "campaign_id": outcome.voucher["campaign_id"],
+        "campaign_name": outcome.voucher["campaign"],
+    }
+
+
+def order_shown(order: dict[str, Any], customer_id: str | None, *, items: bool = False) -> dict[str, Any]:
+    left_out = {"redemptions"} if items else {"redemptions", "items"}
+    return {
+        **{name: value for name, value in order.items() if name not in left_out},
+        "customer_id": customer_id,
+        "referrer_id": None,
+        "object": "order",
+    }
+
+
+router = Router("/", route_handlers=[validate])

@@ -1,0 +1,112 @@
+"""Vouchers: discount codes and loyalty cards, each a member of a campaign.
+
+documented: the objects, lookup by code or id, filters, enable and disable answer with the full voucher. inferred: a
+voucher of a disabled campaign shows as not active; a list without `order` starts with the newest.
+"""
+
+# ruff: noqa: S608 - what is put together here are constants and columns of an allow-list; values are parameters
+
+from typing import Any
+
+import asyncpg
+from litestar import Router, get, post
+from litestar.params import FromPath
+
+from app.sandbox import render
+from app.sandbox.errors import not_found
+from app.sandbox.read import AnyRequest, argument, order, page
+from app.sandbox.store import Store, TheStore
+from app.sandbox.work import Work
+
+CARD_SUMS = """
+  v.initial_points + coalesce(sum(t.points) FILTER (WHERE t.type IN ('POINTS_ACCRUAL', 'POINTS_ADDITION')), 0)::bigint
+    AS lifetime,
+  -coalesce(sum(t.points) FILTER (WHERE t.type = 'POINTS_REMOVAL'), 0)::bigint AS subtracted,
+  0::bigint AS redeemed
+"""
+"""A card's sums from its ledger `t`: what it ever got, what was taken off it, what was spent."""
+SELECT = f"""
+  SELECT v.*, c.name AS campaign, c.active AS campaign_active, s.lifetime, s.subtracted, s.redeemed
+  FROM voucher v JOIN campaign c ON c.id = v.campaign_id
+  CROSS JOIN LATERAL (
+    SELECT {CARD_SUMS} FROM point_transaction t WHERE t.voucher_id = v.id
+  ) s
+"""
+
+
+async def find(work: Work, reference: str, *, lock: bool = False) -> asyncpg.Record | None:
+    """The voucher with this code or id, with its campaign's name and its sums."""
+    if lock:
+        await work.run("SELECT 1 FROM voucher WHERE code = $1 OR id = $1 FOR UPDATE", reference)
+    return await work.one(f"{SELECT} WHERE v.code = $1 OR v.id = $1 ORDER BY (v.code = $1) DESC LIMIT 1", reference)
+
+
+async def found(work: Work, reference: str, *, lock: bool = False) -> asyncpg.Record:
+    row = await find(work, reference, lock=lock)
+    if row is None:
+        raise not_found("voucher", reference)
+    return row
+
+
+async def listed(
+    work: Work, request: AnyRequest, *, campaign: str | None, kind: str | None = None
+) -> tuple[list[dict[str, Any]], int]:
+    """Vouchers by the filters of the request, and how many there are in all."""
+    limit, offset = page(request, 99)
+    sorting = order(
+        request, {"created_at": "v.created_at", "updated_at": "v.updated_at", "code": "v.code"}, "-created_at"
+    ).replace(", id", ", v.id")
+    where = """
+      ($1::text IS NULL OR c.id = $1 OR c.name = $1)
+      AND ($2::text IS NULL OR v.holder_id = (
+        SELECT id FROM customer WHERE id = $2 OR source_id = $2 ORDER BY (id = $2) DESC LIMIT 1))
+      AND ($3::text IS NULL OR v.code = $3) AND ($4::text IS NULL OR v.type = $4)
+    """
+    conditions = (campaign, argument(request, "customer"), argument(request, "code"), kind)
+    rows = await work.all(
+        f"{SELECT} WHERE {where} ORDER BY {sorting} LIMIT $5 OFFSET $6",
+        *conditions,
+        limit,
+        offset,
+    )
+    total = await work.value(
+        f"SELECT count(*) FROM voucher v JOIN campaign c ON c.id = v.campaign_id WHERE {where}", *conditions
+    )
+    return [render.voucher(row, work.config.url) for row in rows], total
+
+
+@get("/vouchers")
+async def list_vouchers(request: AnyRequest, store: TheStore) -> dict[str, Any]:
+    campaign = argument(request, "campaign_id") or argument(request, "campaign")
+    async with store.work() as work:
+        rows, total = await listed(work, request, campaign=campaign)
+    return render.old_list("vouchers", rows, total)
+
+
+@get("/vouchers/{reference:str}")
+async def get_voucher(reference: FromPath[str], store: TheStore) -> dict[str, Any]:
+    async with store.work() as work:
+        return render.voucher(await found(work, reference), work.config.url)
+
+
+@post("/vouchers/{reference:str}/enable", status_code=200)
+async def enable_voucher(reference: FromPath[str], store: TheStore) -> dict[str, Any]:
+    return await _switch(store, reference, active=True)
+
+
+@post("/vouchers/{reference:str}/disable", status_code=200)
+async def disable_voucher(reference: FromPath[str], store: TheStore) -> dict[str, Any]:
+    return await _switch(store, reference, active=False)
+
+
+async def _switch(store: Store, reference: str, *, active: bool) -> dict[str, Any]:
+    async with store.work() as work:
+        row = await found(work, reference, lock=True)
+        await work.run("UPDATE voucher SET active = $2, updated_at = $3 WHERE id = $1", row["id"], active, work.now)
+        shown = render.voucher(await found(work, row["code"]), work.config.url)
+        event = work.event(f"voucher.{'enabled' if active else 'disabled'}", row["id"], "evvou")
+        work.announce(event, {"voucher": shown}, lane=row["holder_id"] or row["id"])
+        return shown
+
+
+router = Router("/", route_handlers=[list_vouchers, get_voucher, enable_voucher, disable_voucher])
