@@ -61,7 +61,7 @@ class Station:
     at_ms: float | None
     """Since the order began."""
     took_ms: float | None
-    """Since the station before it."""
+    """Since the moment before it on the whole road: stations overtake one another, so not of the one to the left."""
     note: str | None
     sent: Any
     received: Any
@@ -98,7 +98,7 @@ class Road:
             return f"Stopped at “{self.current.title}”"
         if self.mood == "slow":
             return f"Waiting for {WAITS_FOR[self.current.name]} for {self.waited:.0f} s"
-        return f"Under way: {self.current.title[:1].lower()}{self.current.title[1:]}"
+        return f"Under way, waiting for {WAITS_FOR[self.current.name]}"
 
     @property
     def reason(self) -> str | None:
@@ -142,7 +142,7 @@ def road(trace: Mapping[str, Any], now: datetime) -> Road:
 def _stations(steps: list[dict[str, Any]]) -> dict[str, Station]:
     labels = {name: label for zone in ZONES for name, label in zone.stations.items()}
     stations: dict[str, Station] = {}
-    before: float | None = None
+    moments = sorted(step["at_ms"] for step in steps if step["at_ms"] is not None)
     for step in steps:
         at = step["at_ms"]
         stations[step["name"]] = Station(
@@ -152,13 +152,11 @@ def _stations(steps: list[dict[str, Any]]) -> dict[str, Station]:
             where=step["where"],
             state=step["state"],
             at_ms=at,
-            # Branches of the road may overtake one another: a station is never charged a negative time.
-            took_ms=None if at is None else max(0.0, at - (before or 0.0)),
+            took_ms=None if at is None else at - max((moment for moment in moments if moment < at), default=0.0),
             note=step["note"],
             sent=step["sent"],
             received=step["received"],
         )
-        before = at if at is not None else before
     return stations
 
 

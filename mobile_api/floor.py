@@ -1,0 +1,57 @@
+"""The phone on the floor: one server-rendered fragment, asked for with the member's own token."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from litestar import Router, get
+from litestar.datastructures import State
+from litestar.response import Template
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from app.auth.principal import Principal
+from app.db.base import now
+from app.orders.models import Order
+from mobile_api import card
+from mobile_api.wallet import MovementRead, wallet
+
+WORDS = {
+    "POINTS_ACCRUAL": "Points earned",
+    "POINTS_ADDITION": "Points added",
+    "POINTS_REDEMPTION": "Points spent",
+    "POINTS_REFUND": "Points returned",
+    "POINTS_REMOVAL": "Points taken off",
+    "POINTS_EXPIRATION": "Points expired",
+}
+
+
+def title(movement: MovementRead, numbers: dict[str, int | None]) -> str:
+    """What a movement is called on the phone."""
+    number = numbers.get(movement.order_id or "")
+    return f"Order {number}" if number else movement.reason or WORDS.get(movement.type, "Points")
+
+
+async def order_numbers(session: AsyncSession, movements: Sequence[MovementRead]) -> dict[str, int | None]:
+    """The numbers of the orders behind movements, by order id. Ids that are not ours are left out."""
+    wanted = {movement.order_id for movement in movements if movement.order_id}
+    ids = [UUID(order_id) for order_id in wanted if len(order_id) == 36]
+    found = await session.exec(select(Order.id, Order.number).where(col(Order.id).in_(ids)))
+    return {str(order_id): number for order_id, number in found.all()}
+
+
+@get("/", role="member", include_in_schema=False)
+async def show(state: State, principal: Principal) -> Template:
+    """The member's phone as it stands now."""
+    assert principal.member_id is not None
+    async with state.database.session() as session:
+        found = await wallet(session, principal.member_id, now())
+        numbers = await order_numbers(session, found.movements)
+    context = {
+        "wallet": found,
+        "barcode": card.svg(found.card) if found.card else None,
+        "titles": {movement.id: title(movement, numbers) for movement in found.movements},
+    }
+    return Template("phone/screen.html", context=context)
+
+
+router = Router("/floor", route_handlers=[show])

@@ -1,0 +1,66 @@
+"""The till's API: the catalogue, what a basket costs, and the sale. Any point of sale can call it."""
+
+from typing import Annotated
+
+from litestar import Router, get, post
+from litestar.datastructures import State
+from litestar.params import Parameter
+
+from app.auth.principal import Principal
+from app.orders.checkout import Purchase
+from pos_simulator import floor
+from pos_simulator.bodies import Basket, Catalogue, OrderRead, QuoteRead
+from pos_simulator.quote import products_for_sale, quote
+from pos_simulator.register import register_of
+
+IdempotencyKey = Annotated[
+    str,
+    Parameter(
+        header="Idempotency-Key",
+        min_length=1,
+        max_length=100,
+        description="Made by the till for one basket, and kept when it asks again: one key sells once.",
+    ),
+]
+
+
+@get("/catalogue", role="register", operation_id="getCatalogue")
+async def catalogue(state: State, principal: Principal) -> Catalogue:
+    """What this till sells."""
+    async with state.database.session() as session:
+        register = await register_of(session, principal)
+        products = await products_for_sale(session)
+    return Catalogue.of(register, list(products.values()))
+
+
+@post("/quote", role="register", status_code=200, operation_id="quoteBasket")
+async def quote_basket(state: State, principal: Principal, data: Basket) -> QuoteRead:
+    """What a basket costs now, with what a coupon would take off. A refused coupon is an answer, not an error."""
+    async with state.database.session() as session:
+        register = await register_of(session, principal)
+        products = await products_for_sale(session)
+    priced = await quote(state.voucherify, register.location, products, data.wanted(), data.member_id, data.coupon)
+    return QuoteRead.of(priced, register.location.currency)
+
+
+@post("/orders", role="register", operation_id="placeOrder")
+async def place_order(state: State, principal: Principal, data: Basket, idempotency_key: IdempotencyKey) -> OrderRead:
+    """Sell a basket. The same key and basket give the same order; another basket under the same key is a 409."""
+    async with state.database.session() as session:
+        register = await register_of(session, principal)
+    order = await state.checkout.place(
+        Purchase(
+            client=register.client,
+            idempotency_key=idempotency_key,
+            source="till",
+            location_id=register.location.id,
+            lines=data.wanted(),
+            register_name=register.name,
+            member_id=data.member_id,
+            coupon=data.coupon,
+        )
+    )
+    return OrderRead.of(order)
+
+
+router = Router("/pos", route_handlers=[catalogue, quote_basket, place_order, floor.router], tags=["till"])
