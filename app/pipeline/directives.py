@@ -6,15 +6,15 @@ taken never fails. `raw` says that what is undefined must stay visible in the re
 on it: `@merge` lets an undefined value overwrite, `@flatten` and `@arrayPath` drop it.
 """
 
-import re
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 from app import jsvalues
 from app.jsvalues import UNDEFINED, type_of
 from app.pipeline import liquid
-from app.pipeline.mapping_check import MAX_PATTERN_LENGTH, MAX_REPLACEMENT_LENGTH, MappingError, fails
+from app.pipeline.mapping_check import MappingError, fails
 from app.pipeline.paths import Resolve, compile_keys, compile_template, path_keys
+from app.pipeline.replacing import compile_replace
 
 
 class Compiler(NamedTuple):
@@ -25,8 +25,6 @@ class Compiler(NamedTuple):
 
 
 Directive = Callable[[Any, Compiler, bool], Resolve]
-
-_REPLACEMENT_PATTERN: Final = re.compile(r"\$([$&`'])")
 
 
 def _nothing(_payload: Any) -> Any:
@@ -108,7 +106,7 @@ def _replace(options: Any, compiler: Compiler, _raw: bool) -> Resolve:
     second, second_replacement = options.get("pattern2"), option("replacement2", "")
     if second and isinstance(second, str) and isinstance(second_replacement, str):
         steps.append((second, second_replacement))
-    replacers = [_compile_replace(*step, ignorecase=ignorecase, every=every) for step in steps] if usable else []
+    replacers = [compile_replace(*step, ignorecase=ignorecase, every=every) for step in steps] if usable else []
 
     def replace(payload: Any) -> Any:
         value = resolve(payload)
@@ -121,39 +119,6 @@ def _replace(options: Any, compiler: Compiler, _raw: bool) -> Resolve:
         return value
 
     return replace
-
-
-def _compile_replace(pattern: str, replacement: str, *, ignorecase: bool, every: bool) -> Callable[[str], str]:
-    """What `text.replace(new RegExp(pattern, flags), replacement)` does, for a pattern taken literally."""
-    if jsvalues.length(pattern) > MAX_PATTERN_LENGTH:
-        return fails(f'@replace requires a "pattern" less than {MAX_PATTERN_LENGTH} characters')
-    if jsvalues.length(replacement) > MAX_REPLACEMENT_LENGTH:
-        return fails(f'@replace requires a "replacement" less than {MAX_REPLACEMENT_LENGTH} characters')
-    if not ignorecase and "$" not in replacement and not jsvalues.has_surrogates(pattern):
-        return lambda text: text.replace(pattern, replacement, -1 if every else 1)
-    units, insert = jsvalues.utf16(pattern), jsvalues.utf16(replacement)
-    fold: Callable[[str], str] = jsvalues.fold_case if ignorecase else str
-    sought = fold(units)
-
-    def replace(text: str) -> str:
-        whole = jsvalues.utf16(text)
-        folded = fold(whole)
-        parts, done = [], 0
-        at = folded.find(sought)
-        while at >= 0:
-            end = at + len(sought)
-            parts += [whole[done:at], _expand(insert, whole, at, end)]
-            done = end
-            at = folded.find(sought, end) if every else -1
-        return jsvalues.joined("".join([*parts, whole[done:]]))
-
-    return replace
-
-
-def _expand(template: str, text: str, start: int, end: int) -> str:
-    """A replacement with its `$` patterns filled in; `$1` and `$<name>` stay, for there are no groups."""
-    meanings = {"$": "$", "&": text[start:end], "`": text[:start], "'": text[end:]}
-    return _REPLACEMENT_PATTERN.sub(lambda match: meanings[match[1]], template)
 
 
 def _array_path(operand: Any, compiler: Compiler, raw: bool) -> Resolve:

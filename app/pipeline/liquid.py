@@ -15,7 +15,8 @@ from liquid.tag import Tag
 
 from app.jsvalues import UNDEFINED
 from app.pipeline.liquid_conditions import IfAsJavaScript, UnlessAsJavaScript
-from app.pipeline.liquid_filters import DISABLED_FILTERS, FILTERS, MAX_TEXT, Filter, compile_filter, stringify
+from app.pipeline.liquid_filters import DISABLED_FILTERS, FILTERS, compile_filter
+from app.pipeline.liquid_text import MAX_TEXT, Filter, stringify
 from app.pipeline.mapping_check import MappingError, fails
 from app.pipeline.paths import Resolve
 

@@ -27,7 +27,7 @@ from liquid.builtin.tags.unless_tag import UnlessNode, UnlessTag
 from liquid.expression import Expression
 
 from app import jsvalues
-from app.pipeline.liquid_filters import plain
+from app.pipeline.liquid_text import plain
 
 Compare = Callable[[Any, Any], bool]
 

@@ -9,44 +9,17 @@ import base64
 import binascii
 import hashlib
 import hmac
-import html
 import inspect
 import math
 import re
 from collections.abc import Callable
 from typing import Any, Final
-from urllib.parse import quote, unquote
-
-from liquid import is_undefined
 
 from app import jsvalues
-from app.jsvalues import UNDEFINED, WHITE_SPACE
+from app.jsvalues import UNDEFINED
 from app.pipeline import liquid_dates
+from app.pipeline.liquid_text import MAX_TEXT, TEXT_FILTERS, Filter, as_number, limit, plain, stringify
 from app.pipeline.mapping_check import MappingError
-
-Filter = Callable[..., Any]
-
-MAX_TEXT: Final = 1_000_000
-"""Characters that one filter may produce. Segment stops at 100 MB of memory; an event has 32 KB."""
-
-_BLANKS: Final = re.compile(f"[{WHITE_SPACE}]+")
-
-
-def stringify(value: Any) -> str:
-    """How a value is printed: nothing for nil, lists without a separator, objects as `[object Object]`."""
-    value = plain(value)
-    if isinstance(value, list):
-        return "".join(map(stringify, value))
-    return "" if value is None or value is UNDEFINED else jsvalues.to_string(value)
-
-
-def plain(value: Any) -> Any:
-    """A value of python-liquid as JSON: its undefined as ours, `empty` as an empty text, a range as a list."""
-    if is_undefined(value):
-        return UNDEFINED
-    if isinstance(value, range):
-        return list(value[:MAX_TEXT])
-    return value if value is None or isinstance(value, (str, bool, int, float, list, dict)) else ""
 
 
 def compile_filter(name: str, function: Filter) -> Filter:
@@ -66,28 +39,14 @@ def compile_filter(name: str, function: Filter) -> Filter:
                 arguments[index] = default
         result = function(*arguments)
         if isinstance(result, str):
-            _limit(len(result))
+            limit(len(result))
         return result
 
     return filtered
 
 
-def _limit(size: int) -> None:
-    if size > MAX_TEXT:
-        raise MappingError("memory alloc limit exceeded")
-
-
-def _number(value: Any) -> float:
-    number = jsvalues.to_number(value)
-    return 0.0 if math.isnan(number) else number
-
-
 def _numeric(compute: Callable[[float, float], float]) -> Filter:
-    return lambda left, right: compute(_number(left), _number(right))
-
-
-def _textual(change: Callable[[str], str]) -> Filter:
-    return lambda value: change(stringify(value))
+    return lambda left, right: compute(as_number(left), as_number(right))
 
 
 def _divided(dividend: float, divisor: float) -> float:
@@ -99,8 +58,8 @@ def _divided(dividend: float, divisor: float) -> float:
 
 
 def _divided_by(dividend: Any, divisor: Any, whole: Any = 0) -> float:
-    quotient = _divided(_number(dividend), _number(divisor))
-    return _whole(math.floor, quotient) if _number(whole) else quotient
+    quotient = _divided(as_number(dividend), as_number(divisor))
+    return _whole(math.floor, quotient) if as_number(whole) else quotient
 
 
 def _modulo(left: float, right: float) -> float:
@@ -114,7 +73,7 @@ def _whole(function: Callable[[float], int], number: float) -> float:
 
 
 def _round(value: Any, places: Any = 0) -> float:
-    number, digits = _number(value), _number(places)
+    number, digits = as_number(value), as_number(places)
     scaled = _shifted(abs(number), digits)
     if not scaled <= jsvalues.MAX_SAFE_INTEGER - 1:
         return number
@@ -136,7 +95,7 @@ def _list(value: Any) -> list[Any]:
 def _join(value: Any, separator: Any = " ") -> str:
     between = " " if separator is None else stringify(separator)
     parts = ["" if item is None or item is UNDEFINED else jsvalues.to_string(item) for item in _list(value)]
-    _limit(sum(map(len, parts)) + len(between) * len(parts))
+    limit(sum(map(len, parts)) + len(between) * len(parts))
     return between.join(parts)
 
 
@@ -163,7 +122,7 @@ def _read(item: Any, path: str) -> Any:
 
 def _sum(value: Any, field: Any = UNDEFINED) -> float:
     items = [_read(item, stringify(field)) if field else item for item in _list(value)]
-    return sum(_number(item) if item is not UNDEFINED else 0.0 for item in items)
+    return sum(as_number(item) if item is not UNDEFINED else 0.0 for item in items)
 
 
 def _where(value: Any, field: Any, wanted: Any = UNDEFINED) -> list[Any]:
@@ -182,113 +141,9 @@ def _slice(value: Any, begin: Any, length: Any = 1) -> Any:
     if value is None or value is UNDEFINED:
         return []
     sequence = value if isinstance(value, list) else stringify(value)
-    start, count = (int(max(min(_number(number), MAX_TEXT), -MAX_TEXT)) for number in (begin, length))
+    start, count = (int(max(min(as_number(number), MAX_TEXT), -MAX_TEXT)) for number in (begin, length))
     start += len(sequence) if start < 0 else 0
     return sequence[start : start + count] if start >= 0 and count >= 0 else sequence[:0]
-
-
-def _replaced_all(value: Any, pattern: Any, replacement: Any = "") -> str:
-    text, sought, insert = stringify(value), stringify(pattern), stringify(replacement)
-    _limit(len(text) + (text.count(sought) if sought else len(text)) * len(insert))
-    # An empty pattern stands between all characters, but not at the ends, as split and join leave it.
-    return text.replace(sought, insert) if sought else insert.join(text)
-
-
-def _replaced_first(value: Any, pattern: Any, replacement: Any = "") -> str:
-    return stringify(value).replace(stringify(pattern), stringify(replacement), 1)
-
-
-def _replace_last(value: Any, pattern: Any, replacement: Any = "") -> str:
-    text, sought = stringify(value), stringify(pattern)
-    at = text.rfind(sought)
-    return text if at < 0 else text[:at] + stringify(replacement) + text[at + len(sought) :]
-
-
-def _split(value: Any, separator: Any) -> list[str]:
-    text, between = stringify(value), stringify(separator)
-    parts = text.split(between) if between else list(jsvalues.utf16(text))
-    while parts and parts[-1] == "":
-        parts.pop()
-    return parts
-
-
-def _truncate(value: Any, size: Any = 50, tail: Any = "...") -> Any:
-    text, end, limit = stringify(value), stringify(tail), _number(size)
-    if len(text) <= limit:
-        return value
-    return text[: max(int(limit) - len(end), 0)] + end
-
-
-def _truncate_words(value: Any, words: Any = 15, tail: Any = "...") -> str:
-    parts = _BLANKS.split(stringify(value).lstrip(WHITE_SPACE))
-    count = max(int(min(_number(words), MAX_TEXT)), 1)
-    return " ".join(parts[:count]) + (stringify(tail) if len(parts) >= count else "")
-
-
-def _words(value: Any) -> int:
-    text = jsvalues.trim(stringify(value))
-    return len(_BLANKS.split(text)) if text else 0
-
-
-def _stripped(strip: Callable[[str, str], str]) -> Filter:
-    return lambda value, characters="": strip(stringify(value), stringify(characters) or WHITE_SPACE)
-
-
-def _escaped(text: str) -> str:
-    return html.escape(text).replace("&quot;", "&#34;").replace("&#x27;", "&#39;")
-
-
-def _unescaped(text: str) -> str:
-    names = {"amp": "&", "lt": "<", "gt": ">", "#34": '"', "#39": "'"}
-    return re.sub(r"&(amp|lt|gt|#34|#39);", lambda match: names[match[1]], text)
-
-
-def _quoted(safe: str) -> Callable[[str], str]:
-    def quoted(text: str) -> str:
-        if jsvalues.has_surrogates(text):
-            raise MappingError("URI malformed")
-        return quote(text, safe=safe)
-
-    return quoted
-
-
-_component: Final = _quoted("!'()*~")
-
-
-def _decoded(value: Any) -> str:
-    try:
-        return unquote(stringify(value).replace("+", " "), errors="strict")
-    except UnicodeDecodeError:
-        raise MappingError("URI malformed") from None
-
-
-def _strip_html(text: str) -> str:
-    """Scripts, styles, comments and tags go; each kind only as long as one is closed. Linear, unlike an expression."""
-    closers = {"<script": "</script>", "<style": "</style>", "<!--": "-->", "<": ">"}
-    kept, at = [], 0
-    while (start := text.find("<", at)) >= 0:
-        kept.append(text[at:start])
-        at = start
-        for opener in [opener for opener in closers if text.startswith(opener, start)]:
-            end = text.find(closers[opener], start + len(opener))
-            if end >= 0:
-                at = end + len(closers[opener])
-                break
-            del closers[opener]
-        if at == start:
-            break
-    return "".join([*kept, text[at:]])
-
-
-def _slugify(value: Any, mode: Any = "default", cased: Any = False) -> str:
-    text = stringify(value)
-    unwanted = {
-        "raw": f"[{WHITE_SPACE}]+", "default": r"[\W_]+", "latin": r"[\W_]+", "ascii": "[^A-Za-z0-9]+",
-        "pretty": r"[^\w.~!$&'()+,;=@]+",
-    }.get(str(mode))  # fmt: skip
-    if unwanted:
-        text = re.sub(r"^-|-$", "", re.sub(unwanted, "-", text))
-    return text if jsvalues.truthy(cased) else text.lower()
 
 
 def _default(value: Any, fallback: Any, allow_false: Any) -> Any:
@@ -318,16 +173,13 @@ def _bytes(value: Any) -> bytes:
     return stringify(value).encode("utf-8", "replace")
 
 
-FILTERS: Final[dict[str, Filter]] = {
-    "abs": lambda value: abs(_number(value)),
-    "append": lambda value, more: stringify(value) + stringify(more),
-    "at_least": lambda value, least=-math.inf: max(_number(value), _number(least)),
-    "at_most": lambda value, most=math.inf: min(_number(value), _number(most)),
+FILTERS: Final[dict[str, Filter]] = TEXT_FILTERS | {
+    "abs": lambda value: abs(as_number(value)),
+    "at_least": lambda value, least=-math.inf: max(as_number(value), as_number(least)),
+    "at_most": lambda value, most=math.inf: min(as_number(value), as_number(most)),
     "base64_decode": _base64_decoded,
     "base64_encode": lambda value: base64.b64encode(_bytes(value)).decode(),
-    "capitalize": _textual(lambda text: text[:1].upper() + text[1:].lower()),
-    "ceil": lambda value: _whole(math.ceil, _number(value)),
-    "cgi_escape": _textual(lambda text: _quoted("~")(text).replace("%20", "+")),
+    "ceil": lambda value: _whole(math.ceil, as_number(value)),
     "compact": lambda value: [item for item in _list(value) if item is not None and item is not UNDEFINED],
     "date": liquid_dates.date,
     "date_to_long_string": liquid_dates.date_to_long_string,
@@ -336,57 +188,30 @@ FILTERS: Final[dict[str, Filter]] = {
     "date_to_xmlschema": liquid_dates.date_to_xmlschema,
     "default": _default,
     "divided_by": _divided_by,
-    "downcase": _textual(str.lower),
-    "escape": _textual(_escaped),
-    "escape_once": _textual(lambda text: _escaped(_unescaped(text))),
     "first": _end(0),
-    "floor": lambda value: _whole(math.floor, _number(value)),
+    "floor": lambda value: _whole(math.floor, as_number(value)),
     "hmac_sha256": lambda value, key: hmac.new(_bytes(key), _bytes(value), hashlib.sha256).hexdigest(),
     "inspect": _json,
     "join": _join,
     "json": _json,
     "jsonify": _json,
     "last": _end(-1),
-    "lstrip": _stripped(str.lstrip),
     "minus": _numeric(lambda left, right: left - right),
     "modulo": _numeric(_modulo),
-    "normalize_whitespace": _textual(lambda text: _BLANKS.sub(" ", text)),
-    "number_of_words": _words,
     "plus": _numeric(lambda left, right: left + right),
     "pop": lambda value: _list(value)[:-1],
-    "prepend": lambda value, more: stringify(more) + stringify(value),
     "push": lambda value, item: [*_list(value), item],
     "raw": lambda value: value,
-    "remove": _replaced_all,
-    "remove_first": _replaced_first,
-    "remove_last": _replace_last,
-    "replace": _replaced_all,
-    "replace_first": _replaced_first,
-    "replace_last": _replace_last,
     "round": _round,
-    "rstrip": _stripped(str.rstrip),
     "sha256": lambda value: hashlib.sha256(_bytes(value)).hexdigest(),
     "shift": lambda value: _list(value)[1:],
     "size": _size,
     "slice": _slice,
-    "slugify": _slugify,
-    "split": _split,
-    "squish": _textual(lambda text: jsvalues.trim(_BLANKS.sub(" ", text))),
-    "strip": _stripped(str.strip),
-    "strip_html": _textual(_strip_html),
-    "strip_newlines": _textual(lambda text: re.sub(r"\r?\n", "", text)),
     "sum": _sum,
     "times": _numeric(lambda left, right: left * right),
     "to_integer": jsvalues.to_number,
-    "truncate": _truncate,
-    "truncatewords": _truncate_words,
     "unshift": lambda value, item: [item, *_list(value)],
-    "upcase": _textual(str.upper),
-    "uri_escape": _textual(_quoted("-_.!~*'();/?:@&=+$,#[]")),
-    "url_decode": _decoded,
-    "url_encode": _textual(lambda text: _component(text).replace("%20", "+")),
     "where": _where,
-    "xml_escape": _textual(_escaped),
 }
 
 DISABLED_FILTERS: Final = frozenset(
