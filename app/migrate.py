@@ -10,6 +10,7 @@ import secrets
 import sys
 from typing import Any
 
+import asyncpg
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -72,11 +73,14 @@ async def run() -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m app.migrate", description=__doc__)
     parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
+    parser.add_argument("--new", metavar="MESSAGE", help="after changing a model: write the migration that it needs")
     arguments = parser.parse_args()
     try:
         made = asyncio.run(run())
-    except (LoyaltyError, OSError) as error:
-        sys.exit(error.sentence if isinstance(error, LoyaltyError) else f"The database can't be reached: {error}")
+        if arguments.new:
+            asyncio.run(migrate.write(database_url(load_settings()), arguments.new))
+    except (LoyaltyError, OSError, asyncpg.PostgresError) as error:
+        sys.exit(error.sentence if isinstance(error, LoyaltyError) else f"DATABASE_URL can't be used: {error}")
     if arguments.json:
         print(json.dumps(made))  # noqa: T201 - what the command is for
     elif made["first_start"]:

@@ -10,19 +10,29 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from app.addresses import (
+    SEGMENT_HOSTS,
+    VOUCHERIFY_HOSTS,
+    Region,
+    refuse_mixed_regions,
+    refuse_no_database,
+    segmentio_url,
+    web_address,
+)
 from app.errors import SettingError
-from app.install import install_secrets
+from app.install import InstallSecrets, install_secrets
 
-Region = Literal["eu", "us"]
-VOUCHERIFY_HOSTS: dict[Region, str] = {"eu": "https://api.voucherify.io", "us": "https://us1.api.voucherify.io"}
-SEGMENT_HOSTS: dict[Region, str] = {"eu": "https://events.eu1.segmentapis.com", "us": "https://api.segment.io"}
 Port = Annotated[int, Field(ge=1, le=65535)]
+LONGEST = 30 * 86400.0
+"""Seconds: no wait is longer than 30 days."""
+SHORTEST_SECRET = 32
+"""Letters: what HMAC-SHA256 needs, so that its tokens can't be forged."""
 
 
 class _SecretFiles(PydanticBaseSettingsSource):
@@ -33,15 +43,12 @@ class _SecretFiles(PydanticBaseSettingsSource):
 
     def __call__(self) -> dict[str, Any]:
         values: dict[str, Any] = {}
-        prefix = self.config.get("env_prefix", "")
+        given = {**dotenv_values(".env"), **os.environ}
         for name, field in self.settings_cls.model_fields.items():
-            variable = f"{prefix}{name}".upper() + "_FILE"
-            path = os.environ.get(variable)
-            if path and "SecretStr" in str(field.annotation):
-                try:
-                    values[name] = Path(path).read_text().strip()
-                except OSError as error:
-                    raise SettingError(f"{variable} names {path}, which can't be read: {error.strerror}.") from error
+            variable = _variable(self.settings_cls, name) + "_FILE"
+            path = given.get(variable)
+            if path and _is_secret(field):
+                values[name] = _read_secret(variable, path)
         return values
 
 
@@ -144,12 +151,12 @@ class WorkerSettings(_Group):
     """Processes that run insert functions."""
     lease: Annotated[float, Field(ge=1, le=300)] = 10.0
     """Seconds after which the share of a worker that died is taken over."""
-    order_hold: Annotated[float, Field(ge=0)] = 300.0
+    order_hold: Annotated[float, Field(ge=0, le=LONGEST)] = 300.0
     """Seconds that a delivery which fails for its own reasons may hold up the later ones of its person."""
-    delivery_budget: Annotated[float, Field(ge=1)] = 4 * 3600.0
+    delivery_budget: Annotated[float, Field(ge=1, le=LONGEST)] = 4 * 3600.0
     """Seconds of trying after which a delivery is given up."""
-    pending_order_after: Annotated[float, Field(ge=1)] = 30.0
-    """Seconds after which the sweeper takes up an order that is still PENDING."""
+    pending_order_after: Annotated[float, Field(ge=1, le=LONGEST)] = 30.0
+    """Seconds after which the sweeper takes up an order that is still PENDING. Longer than `VOUCHERIFY_TIMEOUT`."""
 
 
 @dataclass(frozen=True)
@@ -197,11 +204,7 @@ GROUPS: tuple[type[_Group], ...] = (
 
 def variables() -> dict[str, Any]:
     """The name of every environment variable that is a setting, with its default."""
-    return {
-        f"{group.model_config.get('env_prefix', '')}{name}".upper(): field.default
-        for group in GROUPS
-        for name, field in group.model_fields.items()
-    }
+    return {_variable(group, name): field.default for group in GROUPS for name, field in group.model_fields.items()}
 
 
 def load_settings() -> Settings:
@@ -212,9 +215,20 @@ def load_settings() -> Settings:
         voucherify, segment, auth, worker = VoucherifySettings(), SegmentSettings(), AuthSettings(), WorkerSettings()
     except ValidationError as error:
         raise SettingError(_sentence(error)) from error
-    made = install_secrets(general.data_dir.absolute())
-    public_url = _url("PUBLIC_URL", general.public_url or f"http://{listen.web_host}:{listen.web_port}")
-    sandbox_url = _url("SANDBOX_URL", listen.sandbox_url or f"http://{listen.sandbox_host}:{listen.sandbox_port}")
+    refuse_no_database("DATABASE_URL", database.database_url)
+    refuse_no_database("SANDBOX_DATABASE_URL", database.sandbox_database_url)
+    if voucherify.timeout >= worker.pending_order_after:
+        raise SettingError(
+            f"WORKER_PENDING_ORDER_AFTER ({worker.pending_order_after:g} s) must be longer than VOUCHERIFY_TIMEOUT "
+            f"({voucherify.timeout:g} s): an order may not be taken up while its redemption can still be answered."
+        )
+    if auth.secret and len(auth.secret) < SHORTEST_SECRET:
+        raise SettingError(f"AUTH_SECRET is too short: it must have {SHORTEST_SECRET} characters at least.")
+    made = _install(general.data_dir.absolute())
+    public_url = web_address("PUBLIC_URL", general.public_url or f"http://{listen.web_host}:{listen.web_port}")
+    sandbox_url = web_address(
+        "SANDBOX_URL", listen.sandbox_url or f"http://{listen.sandbox_host}:{listen.sandbox_port}"
+    )
     uses_sandbox = not (voucherify.api_url or voucherify.application_id or voucherify.secret_key)
     if not uses_sandbox:
         for name in ("application_id", "secret_key"):
@@ -233,15 +247,22 @@ def load_settings() -> Settings:
             )
     region: Region = general.data_region or "eu"
     api_url = (
-        sandbox_url if uses_sandbox else _url("VOUCHERIFY_API_URL", voucherify.api_url or VOUCHERIFY_HOSTS[region])
+        sandbox_url
+        if uses_sandbox
+        else web_address("VOUCHERIFY_API_URL", voucherify.api_url or VOUCHERIFY_HOSTS[region])
     )
     if segment.host == "segment":
         if general.data_region is None:
             raise SettingError("DATA_REGION must be eu or us when SEGMENT_HOST=segment.")
         segment_host = SEGMENT_HOSTS[region]
     else:
-        segment_host = _url("SEGMENT_HOST", segment.host or public_url)
-    _refuse_mixed_regions(general.data_region, api_url, segment_host)
+        segment_host = web_address("SEGMENT_HOST", segment.host or public_url)
+    segmentio = (
+        web_address("VOUCHERIFY_SEGMENTIO_URL", voucherify.segmentio_url)
+        if voucherify.segmentio_url
+        else segmentio_url(api_url)
+    )
+    refuse_mixed_regions(general.data_region, api_url, voucherify.segmentio_url, segment_host)
     keys = {
         "till": segment.write_key_till,
         "phone": segment.write_key_phone,
@@ -249,11 +270,13 @@ def load_settings() -> Settings:
         "voucherify": segment.write_key_voucherify,
     }
     own_door = not segment.host
-    if not own_door:
-        for slug, key in keys.items():
-            if key is None and slug != "voucherify":
-                variable = f"SEGMENT_WRITE_KEY_{slug.replace('-', '_').upper()}"
-                raise SettingError(f"{variable} is not set, and SEGMENT_HOST is: set the write key of that source.")
+    for slug, key in keys.items():
+        variable = f"SEGMENT_WRITE_KEY_{slug.replace('-', '_').upper()}"
+        if not own_door and key is None and slug != "voucherify":
+            raise SettingError(f"{variable} is not set, and SEGMENT_HOST is: set the write key of that source.")
+        if own_door and key is not None:
+            # Our door would answer 200 and take nothing in: it has write keys of its own making.
+            raise SettingError(f"{variable} is set, but SEGMENT_HOST is not: set both, or neither to use our own door.")
 
     def key_or(given: SecretStr | None, sandbox: str) -> SecretStr:
         return given or SecretStr(sandbox if uses_sandbox else "")
@@ -270,7 +293,7 @@ def load_settings() -> Settings:
         own_door=own_door,
         segment_write_keys={slug: value for slug, value in keys.items() if value is not None},
         voucherify_api_url=api_url,
-        voucherify_segmentio_url=voucherify.segmentio_url or segmentio_url(api_url),
+        voucherify_segmentio_url=segmentio,
         voucherify_transport=voucherify.transport,
         voucherify_timeout=voucherify.timeout,
         voucherify_application_id=key_or(voucherify.application_id, made.sandbox_application_id),
@@ -287,66 +310,56 @@ def load_settings() -> Settings:
     )
 
 
-def segmentio_url(api_url: str) -> str:
-    """The address of Voucherify's door for Segment: the host with its label `api` replaced by `segmentio`.
-
-    >>> segmentio_url("https://us1.api.voucherify.io")
-    'https://us1.segmentio.voucherify.io'
-    """
-    parts = urlsplit(api_url)
-    labels = ["segmentio" if label == "api" else label for label in parts.netloc.split(".")]
-    return parts._replace(netloc=".".join(labels)).geturl()
-
-
-def _url(variable: str, value: str) -> str:
-    parts = urlsplit(value)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise SettingError(f"{variable} must be an address like https://host:port, but it is {value!r}.")
-    return value.rstrip("/")
+def _install(data_dir: Path) -> InstallSecrets:
+    try:
+        return install_secrets(data_dir)
+    except OSError as error:
+        raise SettingError(f"DATA_DIR is {data_dir}, which can't be used: {error.strerror}.") from error
+    except (ValueError, TypeError) as error:
+        raise SettingError(
+            f"DATA_DIR is {data_dir}, whose install.json is damaged: bring it back or remove it."
+        ) from error
 
 
-def _region_of(url: str) -> str | None:
-    host = urlsplit(url).hostname or ""
-    if host.endswith("voucherify.io"):
-        first = host.split(".")[0]
-        return {"api": "eu", "us1": "us", "as1": "as"}.get(first)
-    if host.endswith(("segmentapis.com", "segment.io")):
-        return "eu" if ".eu1." in host else "us"
-    return None
+def _variable(group: type[BaseSettings], name: str) -> str:
+    return f"{group.model_config.get('env_prefix', '')}{name}".upper()
 
 
-def _refuse_mixed_regions(wanted: Region | None, voucherify_url: str, segment_url: str) -> None:
-    found = {
-        name: region
-        for name, region in (
-            ("DATA_REGION", wanted),
-            ("VOUCHERIFY_API_URL", _region_of(voucherify_url)),
-            ("SEGMENT_HOST", _region_of(segment_url)),
-        )
-        if region
-    }
-    if len(set(found.values())) > 1:
-        listed = ", ".join(f"{name} is {region}" for name, region in found.items())
-        raise SettingError(f"The regions differ: {listed}. Use one region for all, so that no data leaves it.")
+def _is_secret(field: FieldInfo) -> bool:
+    return "SecretStr" in str(field.annotation)
+
+
+def _read_secret(variable: str, path: str) -> str:
+    try:
+        value = Path(path).read_text().strip()
+    except OSError as error:
+        raise SettingError(f"{variable} names {path}, which can't be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise SettingError(f"{variable} names {path}, which is not text.") from error
+    if not value:
+        raise SettingError(f"{variable} names {path}, which is empty.")
+    return value
 
 
 def _sentence(error: ValidationError) -> str:
     first = error.errors()[0]
     group = next(group for group in GROUPS if group.__name__ == error.title)
-    variable = f"{group.model_config.get('env_prefix', '')}{first['loc'][0]}".upper()
-    shown = (
-        ""
-        if "SecretStr" in str(group.model_fields[str(first["loc"][0])].annotation)
-        else f" (it is {first['input']!r})"
-    )
-    return f"{variable} is not valid{shown}: {first['msg'][0].lower()}{first['msg'][1:]}."
+    name = str(first["loc"][0])
+    shown = "" if _is_secret(group.model_fields[name]) else f" (it is {first['input']!r})"
+    return f"{_variable(group, name)} is not valid{shown}: {first['msg'][0].lower()}{first['msg'][1:]}."
 
 
 def _refuse_unknown_names() -> None:
     """A misspelt name in `.env` would be ignored in silence: say which one, and what was probably meant."""
     known = set(variables())
+    known |= {
+        f"{_variable(group, name)}_FILE"
+        for group in GROUPS
+        for name, field in group.model_fields.items()
+        if _is_secret(field)
+    }
     for name in dotenv_values(".env"):
-        if name.removesuffix("_FILE") not in known:
-            near = difflib.get_close_matches(name, known, n=1)
+        if name not in known:
+            near = difflib.get_close_matches(name.upper(), known, n=1)
             hint = f" Did you mean {near[0]}?" if near else ""
             raise SettingError(f".env sets {name}, which is not a setting.{hint}")

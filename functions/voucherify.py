@@ -33,7 +33,7 @@ async def on_track(event: Event, settings: Settings, context: Context) -> Event:
     properties = event.get("properties") or {}
     if event["event"] != "Order Completed" or not event.get("userId"):
         return event
-    if properties["total"] <= settings.coupon_above:
+    if (properties.get("total") or 0) <= settings.coupon_above:
         return event
     reason = f"big-basket:{properties['order_id']}"
     code = await context.once(

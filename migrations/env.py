@@ -1,4 +1,4 @@
-"""Alembic's way in: called by `python -m app.migrate`, and by `scripts/migration` to write a new one."""
+"""Alembic's way in: called by `python -m app.migrate`, and with `--new MESSAGE` to write a new one."""
 
 from alembic import context
 from sqlalchemy import Connection

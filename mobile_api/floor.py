@@ -5,6 +5,7 @@ from uuid import UUID
 
 from litestar import Router, get
 from litestar.datastructures import State
+from litestar.di import NamedDependency
 from litestar.response import Template
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -40,7 +41,7 @@ async def order_numbers(session: AsyncSession, movements: Sequence[MovementRead]
 
 
 @get("/", role="member", include_in_schema=False)
-async def show(state: State, principal: Principal) -> Template:
+async def show(state: State, principal: NamedDependency[Principal]) -> Template:
     """The member's phone as it stands now."""
     assert principal.member_id is not None
     async with state.database.session() as session:

@@ -6,7 +6,8 @@ from typing import Annotated
 from litestar import MediaType, Response, Router, get, post
 from litestar.channels import ChannelsPlugin
 from litestar.datastructures import State
-from litestar.params import Parameter
+from litestar.di import NamedDependency
+from litestar.params import HeaderParameter, JSONBody
 from litestar.response import ServerSentEvent
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -50,7 +51,7 @@ def _development_only(state: State) -> None:
 
 
 @post("/sign-in", role="public", status_code=200, operation_id="signIn")
-async def sign_in(state: State, data: PhoneNumber) -> SignedIn:
+async def sign_in(state: State, data: JSONBody[PhoneNumber]) -> SignedIn:
     """Sign in by phone number alone. Exists only while AUTH_DEVELOPMENT_SIGN_IN is on."""
     _development_only(state)
     async with state.database.session() as session:
@@ -61,7 +62,7 @@ async def sign_in(state: State, data: PhoneNumber) -> SignedIn:
 
 
 @post("/members", role="public", operation_id="signUp")
-async def sign_up(state: State, data: NewMember) -> Response[SignedIn]:
+async def sign_up(state: State, data: JSONBody[NewMember]) -> Response[SignedIn]:
     """Join on the phone. 201 with the new member, 200 with the member who has this number already.
 
     Exists only while AUTH_DEVELOPMENT_SIGN_IN is on.
@@ -73,7 +74,7 @@ async def sign_up(state: State, data: NewMember) -> Response[SignedIn]:
 
 
 @get("/me", role="member", operation_id="getWallet")
-async def me(state: State, principal: Principal) -> Wallet:
+async def me(state: State, principal: NamedDependency[Principal]) -> Wallet:
     """The member's points, card, coupons and latest movements."""
     assert principal.member_id is not None
     async with state.database.session() as session:
@@ -81,7 +82,7 @@ async def me(state: State, principal: Principal) -> Wallet:
 
 
 @get("/card.svg", role="member", media_type="image/svg+xml", operation_id="getCard")
-async def card_svg(state: State, principal: Principal) -> str:
+async def card_svg(state: State, principal: NamedDependency[Principal]) -> str:
     """The card's bar code (Code 128). 404 until Voucherify gave the card."""
     assert principal.member_id is not None
     async with state.database.session() as session:
@@ -94,17 +95,19 @@ async def card_svg(state: State, principal: Principal) -> str:
     return picture
 
 
-LastEventId = Annotated[int | None, Parameter(header="Last-Event-ID", ge=0, le=2**63 - 1)]
+LastEventId = Annotated[str | None, HeaderParameter(name="Last-Event-ID", max_length=100)]
 
 
 @get("/live", role="member", media_type=MediaType.TEXT, operation_id="followWallet")
 async def live(
-    state: State, principal: Principal, channels: ChannelsPlugin, last_event_id: LastEventId = None
+    state: State,
+    principal: NamedDependency[Principal],
+    channels: NamedDependency[ChannelsPlugin],
+    last_event_id: LastEventId = None,
 ) -> ServerSentEvent:
     """What happens to the member's wallet, as server-sent events; read `/phone/me` again at each `change`."""
     assert principal.member_id is not None
-    after = None if last_event_id is None else str(last_event_id)
-    return stream(state.database, channels, f"member:{principal.member_id}", after)
+    return stream(state.database, channels, f"member:{principal.member_id}", last_event_id)
 
 
 router = Router("/phone", route_handlers=[sign_in, sign_up, me, card_svg, live, floor.router], tags=["phone"])

@@ -19,7 +19,7 @@ class NewLine(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     product_id: str = Field(min_length=1, max_length=100)
-    quantity: int = Field(strict=True, ge=1, le=1000)
+    quantity: int = Field(ge=1, le=1000)
 
 
 class Basket(BaseModel):

@@ -12,7 +12,8 @@ from uuid import UUID
 import msgspec
 from litestar import Request, Router, get, post
 from litestar.datastructures import State
-from litestar.params import Parameter
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, QueryParameter
 from litestar.response import Template
 from sqlmodel import select
 
@@ -32,8 +33,8 @@ from pos_simulator.quote import products_for_sale, quote
 from pos_simulator.register import Register, register_of
 
 AnyRequest = Request[Any, Any, Any]
-BasketNumber = Annotated[int, Parameter(ge=0, le=10**9)]
-Code = Annotated[str, Parameter(min_length=1, max_length=100)]
+BasketNumber = Annotated[int, QueryParameter(ge=0, le=10**9)]
+Code = Annotated[str | None, QueryParameter(min_length=1, max_length=100)]
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,11 @@ def till_of(form: dict[str, Any]) -> Till:
 
 @get("/", role="register", include_in_schema=False)
 async def show(
-    state: State, principal: Principal, basket: BasketNumber = 0, member: UUID | None = None, coupon: Code | None = None
+    state: State,
+    principal: NamedDependency[Principal],
+    basket: BasketNumber = 0,
+    member: FromQuery[UUID | None] = None,
+    coupon: Code = None,
 ) -> Template:
     """A new demo basket. Without `member` the one who joined first of the latest is at the till."""
     async with state.database.session() as session:
@@ -84,14 +89,14 @@ async def show(
 
 
 @post("/", role="register", status_code=200, include_in_schema=False)
-async def press(state: State, principal: Principal, request: AnyRequest) -> Template:
+async def press(state: State, principal: NamedDependency[Principal], request: AnyRequest) -> Template:
     """The panel after a button was pressed."""
     form = dict(await request.form())
     return await _panel(state, principal, till_of(form).pressed(str(form.get("do") or "")))
 
 
 @post("/members", role="register", status_code=200, include_in_schema=False)
-async def enrol(state: State, principal: Principal, request: AnyRequest) -> Template:
+async def enrol(state: State, principal: NamedDependency[Principal], request: AnyRequest) -> Template:
     """Enrol somebody, who then stands at the till with the basket as it is."""
     form = dict(await request.form())
     phone, name = str(form.get("phone") or ""), str(form.get("first_name") or "")
@@ -105,7 +110,9 @@ async def enrol(state: State, principal: Principal, request: AnyRequest) -> Temp
 
 
 @get("/orders/{order_id:uuid}", role="register", include_in_schema=False)
-async def receipt(state: State, principal: Principal, order_id: UUID, basket: BasketNumber = 0) -> Template:
+async def receipt(
+    state: State, principal: NamedDependency[Principal], order_id: FromPath[UUID], basket: BasketNumber = 0
+) -> Template:
     """The receipt of an order of this shop, with what it has earned so far."""
     async with state.database.session() as session:
         register = await register_of(session, principal)

@@ -4,7 +4,8 @@ from typing import Annotated
 
 from litestar import Router, get, post
 from litestar.datastructures import State
-from litestar.params import Parameter
+from litestar.di import NamedDependency
+from litestar.params import HeaderParameter, JSONBody
 
 from app.auth.principal import Principal
 from app.orders.checkout import Purchase
@@ -15,8 +16,8 @@ from pos_simulator.register import register_of
 
 IdempotencyKey = Annotated[
     str,
-    Parameter(
-        header="Idempotency-Key",
+    HeaderParameter(
+        name="Idempotency-Key",
         min_length=1,
         max_length=100,
         description="Made by the till for one basket, and kept when it asks again: one key sells once.",
@@ -25,7 +26,7 @@ IdempotencyKey = Annotated[
 
 
 @get("/catalogue", role="register", operation_id="getCatalogue")
-async def catalogue(state: State, principal: Principal) -> Catalogue:
+async def catalogue(state: State, principal: NamedDependency[Principal]) -> Catalogue:
     """What this till sells."""
     async with state.database.session() as session:
         register = await register_of(session, principal)
@@ -34,7 +35,7 @@ async def catalogue(state: State, principal: Principal) -> Catalogue:
 
 
 @post("/quote", role="register", status_code=200, operation_id="quoteBasket")
-async def quote_basket(state: State, principal: Principal, data: Basket) -> QuoteRead:
+async def quote_basket(state: State, principal: NamedDependency[Principal], data: JSONBody[Basket]) -> QuoteRead:
     """What a basket costs now, with what a coupon would take off. A refused coupon is an answer, not an error."""
     async with state.database.session() as session:
         register = await register_of(session, principal)
@@ -44,7 +45,9 @@ async def quote_basket(state: State, principal: Principal, data: Basket) -> Quot
 
 
 @post("/orders", role="register", operation_id="placeOrder")
-async def place_order(state: State, principal: Principal, data: Basket, idempotency_key: IdempotencyKey) -> OrderRead:
+async def place_order(
+    state: State, principal: NamedDependency[Principal], data: JSONBody[Basket], idempotency_key: IdempotencyKey
+) -> OrderRead:
     """Sell a basket. The same key and basket give the same order; another basket under the same key is a 409."""
     async with state.database.session() as session:
         register = await register_of(session, principal)

@@ -9,6 +9,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 import pytest_asyncio
+from sqlalchemy.engine import make_url
 
 from app.db import embedded, migrate
 from app.db.session import Database
@@ -59,7 +60,7 @@ async def template(make_database: MakeDatabase) -> str:
 async def database(postgres: str, template: str) -> AsyncIterator[Database]:
     """A migrated database of one test, with real commits."""
     name = f"test_{uuid4().hex[:8]}"
-    await _execute(postgres, f'CREATE DATABASE "{name}" TEMPLATE "{template.rpartition("/")[2].partition("?")[0]}"')
+    await _execute(postgres, f'CREATE DATABASE "{name}" TEMPLATE "{make_url(template).database}"')
     made = Database(embedded.database_url(postgres, name), pool=10)
     yield made
     await made.close()

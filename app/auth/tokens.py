@@ -26,7 +26,9 @@ def make(
 def read(secret: SecretStr, token: str) -> dict[str, Any] | None:
     """The claims of a token, or None when it is expired, altered, or not ours."""
     try:
-        claims: dict[str, Any] = jwt.decode(token, secret.get_secret_value(), algorithms=["HS256"])
+        claims: dict[str, Any] = jwt.decode(
+            token, secret.get_secret_value(), algorithms=["HS256"], options={"require": ["sub", "roles", "exp"]}
+        )
     except jwt.InvalidTokenError:
         return None
     return claims

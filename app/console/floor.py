@@ -12,7 +12,8 @@ from uuid import UUID
 from litestar import MediaType, Request, Response, Router, get, post
 from litestar.channels import ChannelsPlugin
 from litestar.datastructures import Cookie, State
-from litestar.params import Parameter
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, HeaderParameter, QueryParameter
 from litestar.response import Redirect, ServerSentEvent, Template
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -30,7 +31,7 @@ from app.orders.models import Location, Order
 from app.settings import Settings
 
 AnyRequest = Request[Any, Any, Any]
-LATEST_ORDERS = 6
+LATEST_ORDERS = 5
 FIRST_REGISTER = "warsaw/2"
 HEADERS = {
     # Everything a screen loads comes from this server, and nothing in it runs from a string.
@@ -66,8 +67,8 @@ async def registers(session: AsyncSession) -> list[RegisterChoice]:
 async def show(
     state: State,
     request: AnyRequest,
-    register: Annotated[str | None, Parameter(max_length=100)] = None,
-    order: UUID | None = None,
+    register: Annotated[str | None, QueryParameter(max_length=100)] = None,
+    order: FromQuery[UUID | None] = None,
 ) -> Response[Any]:
     """The floor; where development sign-in is on, signed in by itself at the register that was chosen.
 
@@ -132,7 +133,7 @@ def _page(name: str, context: dict[str, Any], status: int = 200) -> Response[Any
 
 
 @get("/floor/road", role="operator", include_in_schema=False)
-async def show_road(state: State, order: UUID | None = None) -> Template:
+async def show_road(state: State, order: FromQuery[UUID | None] = None) -> Template:
     """The road of an order; without `order` of the last one."""
     latest = await _latest_orders(state)
     wanted = order or (latest[0].id if latest else None)
@@ -149,7 +150,7 @@ async def show_road(state: State, order: UUID | None = None) -> Template:
 
 
 @get("/floor/road/{order:uuid}/{step:str}", role="operator", include_in_schema=False)
-async def show_station(state: State, order: UUID, step: str) -> Template:
+async def show_station(state: State, order: FromPath[UUID], step: FromPath[str]) -> Template:
     """One station of an order's road: what came in, what went out, how long."""
     station = (await _road(state, order)).station(step)
     if station is None:
@@ -168,11 +169,11 @@ async def show_station(state: State, order: UUID, step: str) -> Template:
 @get("/floor/live", role="operator", include_in_schema=False)
 async def live(
     state: State,
-    channels: ChannelsPlugin,
-    last_event_id: Annotated[int | None, Parameter(header="Last-Event-ID", ge=0, le=2**63 - 1)] = None,
+    channels: NamedDependency[ChannelsPlugin],
+    last_event_id: Annotated[str | None, HeaderParameter(name="Last-Event-ID", max_length=100)] = None,
 ) -> ServerSentEvent:
     """Everything that changes anywhere in the house."""
-    return stream(state.database, channels, ALL, None if last_event_id is None else str(last_event_id))
+    return stream(state.database, channels, ALL, last_event_id)
 
 
 async def _latest_orders(state: State) -> list[Order]:

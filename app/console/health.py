@@ -81,7 +81,9 @@ async def _measure(database: Database) -> None:
             )
         )
         for gauge, table in ((EMISSIONS, "emission"), (DELIVERIES, "delivery")):
-            for row in await connection.fetch(f"SELECT status, count(*) FROM {table} GROUP BY status"):  # noqa: S608
+            rows = await connection.fetch(f"SELECT status, count(*) FROM {table} GROUP BY status")  # noqa: S608
+            gauge.clear()  # a state that nothing is in any more has no row, and would keep its last figure
+            for row in rows:
                 gauge.labels(row["status"]).set(row["count"])
         LANE_AGE.set(
             await connection.fetchval(

@@ -95,7 +95,7 @@ class Road:
         if self.current is None:
             return "Under way"
         if self.mood == "failed":
-            return f"Stopped at “{self.current.title}”"
+            return f"Stopped at {self.current.label}"
         if self.mood == "slow":
             return f"Waiting for {WAITS_FOR[self.current.name]} for {self.waited:.0f} s"
         return f"Under way, waiting for {WAITS_FOR[self.current.name]}"

@@ -97,7 +97,8 @@ def _steps(found: rows.Found) -> dict[str, _Step]:
         return steps
     _to_segment(steps, found)
     _to_voucherify(steps, found)
-    _back(steps, found)
+    if steps["voucherify"].state != "skipped":
+        _back(steps, found)
     return steps
 
 
@@ -178,6 +179,9 @@ def _to_voucherify(steps: dict[str, _Step], found: rows.Found) -> None:
         {"status": last["status"], "answer": _parsed(last["answer"]), "tries": len(found.attempts)} if last else None,
         first["error"],
     )
+    if first["status"] == "filtered":
+        for name in ("voucherify", "webhook", "profile", "screen"):
+            steps[name] = _Step("skipped", note="The insert function dropped the event.")
 
 
 def _back(steps: dict[str, _Step], found: rows.Found) -> None:

@@ -101,6 +101,7 @@ def _make_roots_place(link: Path) -> None:
         ROOTS_PLACE.mkdir(parents=True, exist_ok=True)
         ROOTS_PLACE.chmod(0o755)  # ours, whatever the umask
         home = Path(tempfile.mkdtemp(prefix="data-", dir=ROOTS_PLACE))
+        (home / "whose").write_text(f"{link}\n")  # for the person who finds this folder and not that one
         (home / "postgres").mkdir()
         for folder in (home, home / "postgres"):
             os.chown(folder, user.pw_uid, user.pw_gid)

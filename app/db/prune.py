@@ -7,6 +7,7 @@ KEPT = {
     "event_key": ("received_at", "7 days"),
     "change": ("created_at", "1 day"),
     "reject": ("received_at", "7 days"),
+    "lease": ("until", "1 hour"),
 }
 """Table: its time column, and how long a row is kept."""
 

@@ -44,7 +44,7 @@ async def _feed(database: Database, wakeups: Wakeups, channels: ChannelsPlugin) 
                 channels.publish(frame(row), [row["topic"], ALL])
             if not rows:
                 await wakeups.wait("live", 1.0)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever it was, screens must not stay deaf until a restart
             log.warning("live.failed", error=repr(error))
             await asyncio.sleep(1)
 

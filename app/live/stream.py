@@ -17,7 +17,13 @@ KEEP_ALIVE = 15.0
 
 def stream(database: Database, channels: ChannelsPlugin, topic: str, last_event_id: str | None) -> ServerSentEvent:
     """The changes of one topic (or of all) as an SSE response."""
-    return ServerSentEvent(_events(database, channels, topic, int(last_event_id) if last_event_id else None))
+    return ServerSentEvent(_events(database, channels, topic, _position(last_event_id)))
+
+
+def _position(last_event_id: str | None) -> int | None:
+    """The position that a browser saw last; None when it says none, or something that we never sent."""
+    text = last_event_id or ""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
 
 
 async def _events(
@@ -27,18 +33,20 @@ async def _events(
     async with channels.start_subscription([topic]) as subscriber:
         yield ServerSentEventMessage(event="ready", data="{}")
         sent = after or 0
-        if after is not None:
+        missed = after is not None
+        while missed:
             async with database.connection() as connection:
-                missed = await connection.fetch(
+                rows = await connection.fetch(
                     """SELECT position, topic, kind, data FROM change
                        WHERE position > $1 AND ($2 = $3 OR topic = $2) ORDER BY position LIMIT 1000""",
-                    after,
+                    sent,
                     topic,
                     ALL,
                 )
-            for row in missed:
+            for row in rows:
                 sent = row["position"]
                 yield _message(frame(row))
+            missed = len(rows) == 1000
         events = subscriber.iter_events().__aiter__()
         waiting: asyncio.Task[bytes] | None = None
         try:

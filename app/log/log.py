@@ -12,6 +12,7 @@ from typing import Any
 
 import asyncpg
 
+from app.db import lease as leases
 from app.db.wake import wake
 from app.live import changes
 
@@ -109,13 +110,12 @@ async def lease(
         consumer,
         partitions,
     )
-    others = await connection.fetchval(
-        """SELECT count(DISTINCT owner) FROM log_cursor
-           WHERE consumer = $1 AND until > now() AND owner IS DISTINCT FROM $2""",
-        consumer,
-        owner,
+    # Everybody who asks is counted, also who has no partition yet: else the first would never make room.
+    await leases.take(connection, f"log:{consumer}:{owner}", owner, seconds)
+    consumers = await connection.fetchval(
+        "SELECT count(*) FROM lease WHERE starts_with(name, $1) AND until > now()", f"log:{consumer}:"
     )
-    share = -(-partitions // (others + 1))
+    share = -(-partitions // consumers)
     rows = await connection.fetch(
         """WITH mine AS (
                SELECT partition FROM log_cursor
@@ -173,3 +173,4 @@ async def give_back(connection: asyncpg.Connection, consumer: str, owner: str) -
     await connection.execute(
         "UPDATE log_cursor SET owner = NULL, until = NULL WHERE consumer = $1 AND owner = $2", consumer, owner
     )
+    await connection.execute("DELETE FROM lease WHERE name = $1", f"log:{consumer}:{owner}")

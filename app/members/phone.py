@@ -11,6 +11,6 @@ def e164(number: str) -> str:
         parsed = phonenumbers.parse(number, None)
     except phonenumbers.NumberParseException as error:
         raise BadInput("phone must begin with + and the country code, as in +48 601 234 567.", field="phone") from error
-    if not phonenumbers.is_possible_number(parsed):
+    if phonenumbers.is_possible_number_with_reason(parsed) != phonenumbers.ValidationResult.IS_POSSIBLE:
         raise BadInput("phone is not a number that can exist: check its length.", field="phone")
     return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)

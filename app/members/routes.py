@@ -5,12 +5,15 @@ from uuid import UUID
 
 from litestar import Response, Router, get, post
 from litestar.datastructures import State
-from litestar.params import Parameter
+from litestar.params import FromPath, QueryParameter
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.errors import BadInput, NotFound
 from app.members import service
 from app.members.models import Member
+
+PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
+"""No control characters: Postgres can't store a NUL, and a receipt can't print the others."""
 
 
 class NewMember(BaseModel):
@@ -21,9 +24,9 @@ class NewMember(BaseModel):
     )
 
     phone: str = Field(min_length=5, max_length=30)
-    first_name: str = Field(default="", max_length=100)
-    last_name: str = Field(default="", max_length=100)
-    email: str | None = Field(default=None, max_length=200, pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")
+    first_name: str = Field(default="", max_length=100, pattern=PRINTABLE)
+    last_name: str = Field(default="", max_length=100, pattern=PRINTABLE)
+    email: str | None = Field(default=None, max_length=200, pattern=r"^[^@\s\x00]+@[^@\s\x00]+\.[^@\s\x00]+$")
 
 
 class MemberRead(BaseModel):
@@ -51,8 +54,8 @@ async def enrol(state: State, data: NewMember) -> Response[MemberRead]:
 @get("/members", role="register", operation_id="findMember")
 async def find(
     state: State,
-    phone: Annotated[str | None, Parameter(max_length=30)] = None,
-    card: Annotated[str | None, Parameter(max_length=100)] = None,
+    phone: Annotated[str | None, QueryParameter(max_length=30)] = None,
+    card: Annotated[str | None, QueryParameter(max_length=100, pattern=PRINTABLE)] = None,
 ) -> MemberRead:
     """Find a member by phone or by card."""
     if bool(phone) == bool(card):
@@ -65,7 +68,7 @@ async def find(
 
 
 @get("/members/{member_id:uuid}", role="register", operation_id="getMember")
-async def get_member(state: State, member_id: UUID) -> MemberRead:
+async def get_member(state: State, member_id: FromPath[UUID]) -> MemberRead:
     """A member by id."""
     async with state.database.session() as session:
         member = await service.get(session, member_id)

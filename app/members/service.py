@@ -5,7 +5,7 @@ from uuid import UUID, uuid4
 
 import asyncpg
 from sqlalchemy.dialects.postgresql import insert
-from sqlmodel import col, or_, select
+from sqlmodel import col, false, or_, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app.db.base import now
@@ -55,8 +55,10 @@ async def enrol(session: AsyncSession, enrolment: Enrolment, source: str) -> tup
 
 async def find(session: AsyncSession, *, phone: str | None = None, card: str | None = None) -> Member | None:
     """The member with this phone or this card."""
-    query = select(Member).where(or_(col(Member.phone) == (e164(phone) if phone else None), col(Member.card) == card))
-    return (await session.exec(query)).first()
+    # What is not asked for must not be compared: `card == None` would be IS NULL, and find whoever waits for a card.
+    wanted = [col(Member.phone) == e164(phone)] if phone else []
+    wanted += [col(Member.card) == card] if card else []
+    return (await session.exec(select(Member).where(or_(false(), *wanted)))).first()
 
 
 async def get(session: AsyncSession, member_id: UUID) -> Member | None:

@@ -1,5 +1,6 @@
 """One owner for the order (rule 6): PENDING, redemption, PAID with its emission. Each step can be taken up again."""
 
+import asyncio
 import hashlib
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -25,6 +26,9 @@ from app.telemetry import log
 from app.voucherify import orders as voucherify_orders
 from app.voucherify.client import Client
 from app.voucherify.redemptions import redeem, redemption
+
+_MAY_BE_DONE = frozenset({408, 500}) | frozenset(range(505, 600))
+"""Answers after which Voucherify is through with the call, but may have done it before it failed."""
 
 
 @dataclass(frozen=True)
@@ -94,10 +98,9 @@ class Checkout:
         log.info("order.taken_up", order_id=str(order_id))
         if order.redemption is None:
             return await self._pay(order.id, None)
-        found = await voucherify_orders.get(self.voucherify, str(order.id))
-        if found is not None and found.get("redemptions"):
-            return await self._pay(order.id, _redeemed(found, next(iter(found["redemptions"])), found))
-        return await self._cancel(order.id, "The coupon was not redeemed, because the checkout was cut off. Pay again.")
+        return await self._settle(
+            order.id, "The coupon was not redeemed, because the checkout was cut off. Nothing was redeemed: pay again."
+        )
 
     async def _begin(self, session: AsyncSession, purchase: Purchase) -> tuple[Order, bool]:
         """(a) Price the basket and commit the order PENDING; or find the order that this key made before."""
@@ -162,19 +165,41 @@ class Checkout:
         """(b) Redeem, when there is something to redeem, and (c) pay."""
         if order.redemption is None:
             return await self._pay(order.id, None)
-        sent = order.redemption["sent"]
         try:
-            answer = await redeem(self.voucherify, sent)
+            # The call must be over before anybody else may take the order up: its time-out counts per read and write.
+            async with asyncio.timeout(self.pending_after * 0.8):
+                answer = await redeem(self.voucherify, order.redemption["sent"])
+        except TimeoutError as error:
+            raise self._unclear(order.id, "Voucherify was too slow.") from error
         except VoucherifyUnclear as error:
-            log.warning("redemption.unclear", order_id=str(order.id))
-            raise Busy(
-                f"It is not known yet whether the coupon was redeemed: {error.sentence} The order is kept; "
-                "ask again with the same Idempotency-Key.",
-                retry_after=self.pending_after,
-            ) from error
+            raise self._unclear(order.id, error.sentence) from error
         except VoucherifyError as error:
-            return await self._cancel(order.id, _refusal(error), answered=error.answer)
-        return await self._pay(order.id, _redeemed(answer["order"], answer["redemptions"][0]["id"], answer))
+            if error.code not in _MAY_BE_DONE:
+                return await self._cancel(order.id, _refusal(error), answered=error.answer)
+            try:
+                return await self._settle(order.id, _refusal(error), answered=error.answer)
+            except VoucherifyError as second:
+                raise self._unclear(order.id, second.sentence) from second
+        try:
+            redeemed = _redeemed(answer["order"], answer["redemptions"][0]["id"], answer)
+        except (KeyError, IndexError, TypeError) as error:
+            raise self._unclear(order.id, "Voucherify's answer names no order and redemption.") from error
+        return await self._pay(order.id, redeemed)
+
+    async def _settle(self, order_id: UUID, refusal: str, answered: Any = None) -> Order:
+        """Pay the order when Voucherify has redeemed its coupon, else cancel it. The call must be over by now."""
+        found = await voucherify_orders.get(self.voucherify, str(order_id))
+        if found is not None and found.get("redemptions"):
+            return await self._pay(order_id, _redeemed(found, next(iter(found["redemptions"])), found))
+        return await self._cancel(order_id, refusal, answered)
+
+    def _unclear(self, order_id: UUID, reason: str) -> Busy:
+        log.warning("redemption.unclear", order_id=str(order_id), reason=reason)
+        return Busy(
+            f"It is not known yet whether the coupon was redeemed: {reason} The order is kept; "
+            "ask again with the same Idempotency-Key.",
+            retry_after=self.pending_after,
+        )
 
     async def _pay(self, order_id: UUID, redeemed: dict[str, Any] | None) -> Order:
         """(c) PAID and its `Order Completed`, in one commit. A second call changes nothing."""

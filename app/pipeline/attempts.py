@@ -6,10 +6,11 @@ from typing import Any
 import asyncpg
 import msgspec
 
+from app.db.trouble import without_nul
 from app.destinations.base import Request
 from app.live import changes
 from app.pipeline.functions import Outcome
-from app.pipeline.lanes import LaneKey
+from app.pipeline.lanes import Claim
 from app.pipeline.verdict import Verdict
 
 BATCH = 50
@@ -37,8 +38,8 @@ class Row:
     """An earlier try was sent and its outcome is not known."""
 
 
-async def waiting(connection: asyncpg.Connection, lane: LaneKey) -> list[Row]:
-    """The first waiting rows of a lane, in order."""
+async def waiting(connection: asyncpg.Connection, lane: Claim) -> list[Row]:
+    """The first waiting rows of a lane, in order; without those that were passed and are not due yet."""
     rows = await connection.fetch(
         """SELECT delivery.id, event_position, mapping, message, event.order_id, attempts, held, passed,
                   due_at <= now() AS due,
@@ -51,7 +52,7 @@ async def waiting(connection: asyncpg.Connection, lane: LaneKey) -> list[Row]:
                SELECT bool_or(outcome = 'done') AS done, bool_or(outcome IS NULL OR outcome = 'unclear') AS maybe
                FROM attempt WHERE delivery_id = delivery.id
            ) AS tries ON true
-           WHERE destination = $1 AND delivery.person = $2 AND status = 'pending'
+           WHERE destination = $1 AND delivery.person = $2 AND status = 'pending' AND (NOT passed OR due_at <= now())
            ORDER BY delivery.id LIMIT $3""",
         lane.destination,
         lane.person,
@@ -82,26 +83,42 @@ async def waiting(connection: asyncpg.Connection, lane: LaneKey) -> list[Row]:
     ]
 
 
-async def keep_function(connection: asyncpg.Connection, lane: LaneKey, row: Row, outcome: Outcome) -> None:
-    """Keep what the insert function made of the event. The first result stays."""
-    await connection.execute(
+async def keep_function(connection: asyncpg.Connection, lane: Claim, row: Row, outcome: Outcome) -> Outcome:
+    """Keep what the insert function made of the event, and return what counts: the first result stays."""
+    kept = await connection.fetchval(
         """INSERT INTO function_result (event_position, destination, outcome, event, error, log, calls, milliseconds,
                                         started_at, finished_at)
            VALUES ($1, $2, $3, $4, $5, $6, $7, $8::float8, now() - make_interval(secs => $8::float8 / 1000), now())
-           ON CONFLICT DO NOTHING""",
+           ON CONFLICT DO NOTHING RETURNING true""",
         row.event_position,
         lane.destination,
         outcome.outcome,
-        msgspec.json.encode(outcome.event).decode() if outcome.event is not None else None,
-        outcome.error,
-        outcome.log,
-        msgspec.json.encode(outcome.calls).decode(),
+        _storable(outcome.event) if outcome.event is not None else None,
+        outcome.error.replace("\x00", "") if outcome.error else None,
+        outcome.log.replace("\x00", ""),
+        _storable(outcome.calls),
         outcome.milliseconds,
     )
+    if not kept:
+        return await _kept_function(connection, lane, row)
     await changes.append(connection, [changes.of_order(row.order_id, "function.done")] if row.order_id else [])
+    return outcome
 
 
-async def start(connection: asyncpg.Connection, lane: LaneKey, owner: str, row: Row, request: Request) -> int | None:
+async def _kept_function(connection: asyncpg.Connection, lane: Claim, row: Row) -> Outcome:
+    stored = await connection.fetchrow(
+        "SELECT outcome, event, error FROM function_result WHERE event_position = $1 AND destination = $2",
+        row.event_position,
+        lane.destination,
+    )
+    return Outcome(stored["outcome"], event=stored["event"], error=stored["error"])
+
+
+def _storable(value: Any) -> str:
+    return without_nul(msgspec.json.encode(value)).decode()
+
+
+async def start(connection: asyncpg.Connection, lane: Claim, row: Row, request: Request) -> int | None:
     """Note a try before it leaves; None when the lane is not ours any more. Headers have the keys: they stay out."""
     attempt: int | None = await connection.fetchval(
         """WITH mine AS (
@@ -112,8 +129,8 @@ async def start(connection: asyncpg.Connection, lane: LaneKey, owner: str, row: 
         row.id,
         lane.destination,
         lane.person,
-        owner,
-        msgspec.json.encode({"method": request.method, "url": request.url, "body": request.body}).decode(),
+        lane.holder,
+        _storable({"method": request.method, "url": request.url, "body": request.body}),
     )
     return attempt
 
@@ -132,8 +149,7 @@ async def end(connection: asyncpg.Connection, attempt: int, outcome: str, status
 
 async def finish(
     connection: asyncpg.Connection,
-    lane: LaneKey,
-    owner: str,
+    lane: Claim,
     row: Row,
     status: str,
     judged: Verdict,
@@ -152,14 +168,14 @@ async def finish(
         row.id,
         lane.destination,
         lane.person,
-        owner,
+        lane.holder,
         status,
-        judged.sentence or None,
+        judged.sentence.replace("\x00", "") or None,
         held,
         passed,
         judged.wait,
     )
-    if row.order_id:
+    if kept and row.order_id:
         kind = "delivery.waiting" if status == "pending" else f"delivery.{status}"
         await changes.append(connection, [changes.of_order(row.order_id, kind)])
     return bool(kept)

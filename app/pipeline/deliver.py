@@ -13,11 +13,12 @@ import structlog
 
 from app.backoff import backoff
 from app.db.session import Database
+from app.db.trouble import NOT_THE_WORK
 from app.db.wake import Wakeups
 from app.errors import LoyaltyError, VoucherifyRefused
 from app.pipeline import attempts, lanes
 from app.pipeline.functions import FunctionPool, Outcome
-from app.pipeline.lanes import LaneKey
+from app.pipeline.lanes import Claim
 from app.pipeline.mapping import UNDEFINED, MappingError
 from app.pipeline.mappings import CompiledMapping
 from app.pipeline.verdict import Verdict, verdict
@@ -50,7 +51,7 @@ class Deliverer:
         try:
             while True:
                 free = self.most_lanes - len(self._running)
-                claimed: Sequence[LaneKey] = []
+                claimed: Sequence[Claim] = []
                 if free:
                     async with self.database.transaction() as connection:
                         claimed = await lanes.claim(connection, self.owner, self.lease_seconds, free)
@@ -67,7 +68,7 @@ class Deliverer:
                 task.cancel()
             await asyncio.gather(*self._running, return_exceptions=True)
 
-    async def _lane(self, lane: LaneKey) -> None:
+    async def _lane(self, lane: Claim) -> None:
         """Deliver what waits in a lane, in order, until one must wait."""
         keeper = asyncio.create_task(self._keep(lane))
         try:
@@ -81,28 +82,27 @@ class Deliverer:
             keeper.cancel()
             with contextlib.suppress(Exception):
                 async with self.database.transaction() as connection:
-                    await lanes.leave(connection, lane, self.owner)
+                    await lanes.leave(connection, lane)
 
-    async def _keep(self, lane: LaneKey) -> None:
+    async def _keep(self, lane: Claim) -> None:
         """Prolong the lease while the lane is worked on: one slow call may take longer than a lease."""
         while True:
             await asyncio.sleep(self.lease_seconds / 3)
             async with self.database.connection() as connection:
-                if not await lanes.prolong(connection, lane, self.owner, self.lease_seconds):
+                if not await lanes.prolong(connection, lane, self.lease_seconds):
                     return
 
-    async def _some(self, lane: LaneKey) -> bool:
+    async def _some(self, lane: Claim) -> bool:
         """Deliver the rows that wait now; whether to look again."""
         async with self.database.connection() as connection:
             rows = await attempts.waiting(connection, lane)
         done = False
+        ran: dict[int, Outcome] = {}
         for row in rows:
             if not row.due:
-                if row.passed:
-                    continue
                 return False
             structlog.contextvars.bind_contextvars(order_id=row.order_id, delivery=row.id)
-            judged = await self._deliver(lane, row)
+            judged = await self._safely(lane, row, ran)
             if judged is None:
                 return False
             done = True
@@ -112,8 +112,23 @@ class Deliverer:
                 return False
         return done
 
-    async def _deliver(self, lane: LaneKey, row: attempts.Row) -> Verdict | None:
-        """Take one row as far as it goes; None when the lane was lost meanwhile."""
+    async def _safely(self, lane: Claim, row: attempts.Row, ran: dict[int, Outcome]) -> Verdict | None:
+        """Take one row as far as it goes; None when the lane was lost meanwhile.
+
+        One that breaks this code is tried again by its own clock, so that it harms only itself (rule 9): the others
+        pass it after a while, and it is given up with its reason.
+        """
+        try:
+            return await self._deliver(lane, row, ran)
+        except NOT_THE_WORK:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever a row does to us, the others go on
+            log.exception("delivery.broke", mapping=row.mapping)
+            sentence = f"{type(error).__name__}: {error}"[:2000]
+            return await self._finish(lane, row, Verdict("retry", sentence, backoff(row.attempts, cap=300.0), own=True))
+
+    async def _deliver(self, lane: Claim, row: attempts.Row, ran: dict[int, Outcome]) -> Verdict | None:
+        """Take one row as far as it goes; None when the lane was lost meanwhile. `ran`: functions' results of late."""
         mapping = self.mappings.get((lane.destination, row.mapping))
         if mapping is None:
             judged = Verdict("refused", f"The destination has no mapping named {row.mapping} any more.")
@@ -121,12 +136,14 @@ class Deliverer:
         function = self.functions.get(mapping.destination.name)
         result = Outcome("returned", event=row.message)
         if function is not None:
-            result = row.function or await self._run_function(lane, row, function)
+            result = row.function or ran.get(row.event_position) or await self._run_function(lane, row, function)
+            ran[row.event_position] = result
         if result.outcome == "dropped":
             return await self._finish(lane, row, Verdict("filtered", result.error or "The function dropped the event."))
         if result.retryable:
             wait = result.retry_after or backoff(row.attempts, cap=300.0)
-            return await self._finish(lane, row, Verdict("retry", result.error or result.outcome, wait, own=True))
+            judged = Verdict("retry", result.error or result.outcome, wait, own=result.own)
+            return await self._finish(lane, row, judged)
         if result.outcome != "returned":
             return await self._finish(lane, row, Verdict("refused", f"{result.outcome}: {result.error}"))
         try:
@@ -136,16 +153,16 @@ class Deliverer:
             return await self._finish(lane, row, Verdict("refused", str(error)))
         return await self._act(lane, row, mapping, payload)
 
-    async def _run_function(self, lane: LaneKey, row: attempts.Row, function: str) -> Outcome:
+    async def _run_function(self, lane: Claim, row: attempts.Row, function: str) -> Outcome:
         """Run the insert function; a result that is not to be tried again is kept, so that it completes once."""
         outcome = await self.pool.run(function, row.message)
         if not outcome.retryable:
             async with self.database.transaction() as connection:
-                await attempts.keep_function(connection, lane, row, outcome)
+                return await attempts.keep_function(connection, lane, row, outcome)
         return outcome
 
     async def _act(
-        self, lane: LaneKey, row: attempts.Row, mapping: CompiledMapping, payload: dict[str, Any]
+        self, lane: Claim, row: attempts.Row, mapping: CompiledMapping, payload: dict[str, Any]
     ) -> Verdict | None:
         """Send the request, unless an earlier try is found to have done it."""
         action, settings = mapping.action, self.settings[lane.destination]
@@ -160,7 +177,7 @@ class Deliverer:
                     return await self._finish(lane, row, Verdict("delivered", "Found done by an earlier attempt."))
             request = action.build(payload, settings)
             async with self.database.connection() as connection:
-                attempt = await attempts.start(connection, lane, self.owner, row, request)
+                attempt = await attempts.start(connection, lane, row, request)
             if attempt is None:
                 return None
             try:
@@ -187,7 +204,7 @@ class Deliverer:
                 return None
             raise
 
-    async def _finish(self, lane: LaneKey, row: attempts.Row, judged: Verdict) -> Verdict | None:
+    async def _finish(self, lane: Claim, row: attempts.Row, judged: Verdict) -> Verdict | None:
         """Write down how a try ended; None when the lane was lost meanwhile, and then nothing is written."""
         held = row.held + (judged.wait if judged.own else 0.0)
         if judged.outcome == "retry" and held > self.budget:
@@ -195,8 +212,10 @@ class Deliverer:
         status = {"refused": "failed", "retry": "pending"}.get(judged.outcome, judged.outcome)
         async with self.database.transaction() as connection:
             kept = await attempts.finish(
-                connection, lane, self.owner, row, status, judged, held, passed=held > self.order_hold
+                connection, lane, row, status, judged, held, passed=held > self.order_hold
             )
+        if not kept:
+            return None
         DELIVERED.labels(row.mapping, judged.outcome).inc()
         log.info("delivery.tried", outcome=judged.outcome, mapping=row.mapping, reason=judged.sentence or None)
-        return judged if kept else None
+        return judged

@@ -1,28 +1,38 @@
 """The process in which insert functions run: one event at a time, JSON lines in and out.
 
 A function may hang, crash or print; none of it reaches the worker. The worker kills this process after the time limit
-and starts another. In:  `{"function", "event"}`  Out: `{"outcome", "event", "error", "log", "calls", "ms"}`; between
-them, for `Context.once`: `{"recall": key}` and `{"keep": key, "result"}`, each answered by one line.
+and starts another. First, once: `{"ready": true}`. In:  `{"function", "event"}`  Out: `{"outcome", "event", "error",
+"log", "calls", "ms"}`; between them, for `Context.once`: `{"recall": key}` and `{"keep": key, "result"}`, each answered
+by one line.
 """
 
 import asyncio
+import contextlib
 import importlib
 import io
 import json
 import os
+import pkgutil
+import signal
 import sys
 import time
 import traceback
 from dataclasses import asdict
 from typing import Any
 
+import msgspec
+
+import functions
 from app.api import Context, FunctionError, Voucherify
-from app.errors import VoucherifyError
+from app.errors import VoucherifyError, VoucherifyRejectsKeys
+from app.pipeline.verdict import verdict
 from app.settings import load_settings
 from app.voucherify.client import Call, Client
 from app.voucherify.loyalty import LoyaltyV1
 
 MAX_LOG = 4096
+ORPHAN_LIMIT = 60
+"""Seconds after which a run ends this process by itself: the worker that should do so may be dead."""
 
 
 class _Pipe:
@@ -69,22 +79,26 @@ async def run(function: str, event: dict[str, Any], client: Client, memory: _Pip
         else:
             returned = await handler(event, module.Settings(), context)
             if isinstance(returned, dict):
+                json.dumps(returned)  # what is no JSON fails here, as the function's own error
                 answer["event"] = returned
             else:
                 answer |= {"outcome": "bad_request", "error": f"on_{event['type']} did not return the event."}
     except FunctionError as error:
         answer |= {"outcome": error.kind, "error": str(error) or error.__doc__}
     except VoucherifyError as error:
-        answer |= {"outcome": "retry" if error.retryable else "bad_request", "error": error.sentence}
-        answer["retry_after"] = error.retry_after
+        judged = verdict(error, attempts=0)
+        answer |= {"outcome": "bad_request" if judged.outcome == "refused" else "retry", "error": error.sentence}
+        # Wrong keys and an outage are not the event's fault: it waits as it would before the destination itself.
+        answer |= {"retry_after": judged.wait if isinstance(error, VoucherifyRejectsKeys) else error.retry_after}
+        answer |= {"own": judged.own}
     except Exception as error:  # noqa: BLE001 - whatever a function raises is its own failure, not the worker's
         where = "".join(traceback.format_tb(error.__traceback__)[-1:])
         answer |= {"outcome": "bad_request", "error": f"{type(error).__name__}: {error}\n{where}"[:2000]}
     sys.stdout = sys.__stdout__
     return {
         **answer,
-        "log": "\n".join([*context.notes, printed.getvalue()]).strip()[:MAX_LOG],
-        "calls": [asdict(call) for call in calls],
+        "log": "\n".join([*map(str, context.notes), printed.getvalue()]).strip()[:MAX_LOG],
+        "calls": msgspec.to_builtins([asdict(call) for call in calls]),
         "ms": round((time.perf_counter() - started) * 1000, 1),
     }
 
@@ -92,9 +106,15 @@ async def run(function: str, event: dict[str, Any], client: Client, memory: _Pip
 async def main() -> None:
     pipe = _Pipe()
     client = Client.of(load_settings())
+    for found in pkgutil.iter_modules(functions.__path__):
+        with contextlib.suppress(Exception):  # told where it matters: when an event comes
+            importlib.import_module(f"functions.{found.name}")
+    pipe.write({"ready": True})
     while True:
         order = await pipe.read()
+        signal.alarm(ORPHAN_LIMIT)
         pipe.write(await run(order["function"], order["event"], client, pipe))
+        signal.alarm(0)
 
 
 if __name__ == "__main__":

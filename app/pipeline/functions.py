@@ -18,7 +18,7 @@ from app.voucherify.client import count
 TIME_LIMIT = 5.0
 """Seconds; Segment's own limit."""
 START_LIMIT = 20.0
-"""Seconds that a new host may take to import its modules, on top, for the first event."""
+"""Seconds that a new host may take to import its modules."""
 MAX_LINE = 4 * 1024 * 1024
 RETRYABLE = frozenset({"retry", "timeout", "internal"})
 
@@ -34,6 +34,8 @@ class Outcome:
     calls: list[dict[str, Any]] = field(default_factory=list)
     milliseconds: float = 0.0
     retry_after: float | None = None
+    own: bool = True
+    """Whether the event is to blame where it is to be tried again. Not so while Voucherify is down."""
 
     @property
     def retryable(self) -> bool:
@@ -59,8 +61,9 @@ def discover() -> dict[str, str]:
 class FunctionPool:
     """A few host processes. An event waits for a free one; a host that hangs is killed and replaced."""
 
-    def __init__(self, database: Database, size: int) -> None:
+    def __init__(self, database: Database, size: int, time_limit: float = TIME_LIMIT) -> None:
         self._database = database
+        self._time_limit = time_limit
         self._free: asyncio.Queue[_Host | None] = asyncio.Queue()
         self._size = size
         for _ in range(size):
@@ -72,16 +75,15 @@ class FunctionPool:
         try:
             if host is None or not host.alive:
                 host = await _Host.start()
-            limit = TIME_LIMIT if host.warm else TIME_LIMIT + START_LIMIT
-            answer = await asyncio.wait_for(self._converse(host, function, event), limit)
-            host.warm = True
+            await asyncio.wait_for(host.ready(), START_LIMIT)
+            answer = await asyncio.wait_for(self._converse(host, function, event), self._time_limit)
             for call in answer["calls"]:  # made in the host's process, counted in this one
                 count(call["method"], call["path"], call["status"], call["milliseconds"] / 1000)
         except TimeoutError:
             await _kill(host)
             host = None
-            return Outcome("timeout", error=f"The function took longer than {TIME_LIMIT:.0f} s and was stopped.")
-        except (EOFError, OSError, json.JSONDecodeError, asyncio.LimitOverrunError) as error:
+            return Outcome("timeout", error=f"The function took longer than {self._time_limit:g} s and was stopped.")
+        except (EOFError, OSError, ValueError) as error:  # ValueError: a line that is too long, or no JSON
             log.warning("function.crashed", function=function, error=type(error).__name__)
             await _kill(host)
             host = None
@@ -100,6 +102,7 @@ class FunctionPool:
             calls=answer["calls"],
             milliseconds=answer["ms"],
             retry_after=answer.get("retry_after"),
+            own=answer.get("own", True),
         )
 
     async def _converse(self, host: "_Host", function: str, event: dict[str, Any]) -> dict[str, Any]:
@@ -143,11 +146,9 @@ class FunctionPool:
 
 
 class _Host:
-    warm = False
-    """Whether it has answered once: until then it may still be importing its modules."""
-
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
+        self._is_ready = False
 
     @classmethod
     async def start(cls) -> "_Host":
@@ -165,11 +166,20 @@ class _Host:
     def alive(self) -> bool:
         return self._process.returncode is None
 
+    async def ready(self) -> None:
+        """Wait until it has imported its modules, which does not count as time of a function."""
+        if not self._is_ready:
+            await self._read()
+            self._is_ready = True
+
     async def ask(self, line: dict[str, Any]) -> dict[str, Any]:
         assert self._process.stdin is not None
-        assert self._process.stdout is not None
         self._process.stdin.write(json.dumps(line, separators=(",", ":")).encode() + b"\n")
         await self._process.stdin.drain()
+        return await self._read()
+
+    async def _read(self) -> dict[str, Any]:
+        assert self._process.stdout is not None
         answer = await self._process.stdout.readline()
         if not answer:
             raise EOFError

@@ -10,6 +10,7 @@ import asyncpg
 
 from app.analytics import facts
 from app.db.session import Database
+from app.db.trouble import NOT_THE_WORK
 from app.db.wake import wake
 from app.live import changes
 from app.log import log as event_log
@@ -57,7 +58,7 @@ class Router:
         try:
             async with connection.transaction():
                 await self._effects(connection, events)
-        except (asyncpg.InterfaceError, asyncpg.PostgresConnectionError, asyncpg.DeadlockDetectedError):
+        except NOT_THE_WORK:
             raise
         except Exception as error:  # noqa: BLE001 - whatever an event does to us, the others go on
             if len(events) > 1:
@@ -70,7 +71,7 @@ class Router:
                 """INSERT INTO poison_event (event_position, error, created_at) VALUES ($1, $2, now())
                    ON CONFLICT DO NOTHING""",
                 events[0].position,
-                f"{type(error).__name__}: {error}"[:2000],
+                f"{type(error).__name__}: {error}".replace("\x00", "")[:2000],
             )
 
     async def _effects(self, connection: asyncpg.Connection, events: Sequence[StoredEvent]) -> None:

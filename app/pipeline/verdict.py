@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from app.backoff import backoff
+from app.destinations.base import SettingsError
 from app.errors import LoyaltyError, VoucherifyError, VoucherifyRejectsKeys, VoucherifyUnclear
 
 DOWN = frozenset({0, 429, 502, 503, 504})
@@ -28,8 +29,8 @@ class Verdict:
 def verdict(error: LoyaltyError, attempts: int) -> Verdict:
     """Judge the error of a delivery's n-th attempt (from 0)."""
     wait = error.retry_after or backoff(attempts, cap=300.0)
-    if isinstance(error, VoucherifyRejectsKeys):
-        # Wrong keys are the operator's to mend, and concern every row: they wait and are not given up.
+    if isinstance(error, VoucherifyRejectsKeys | SettingsError):
+        # Wrong keys or a wrong address are the operator's to mend, and concern every row: they wait, not given up.
         return Verdict("retry", error.sentence, max(wait, 30.0))
     if not error.retryable:
         return Verdict("refused", error.sentence)

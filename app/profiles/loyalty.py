@@ -24,13 +24,15 @@ class CardState:
 def newer(stored: dict[str, Any], state: CardState, moved: int | None = None) -> dict[str, Any]:
     """The mirror after hearing of a state: a later moment wins, so webhooks may come in any order.
 
-    Where the balance known before and the points `moved` do not give the stated balance, something was missed or came
-    in another order: the mirror is marked `unsettled`, and the card is asked for.
+    Where the balance known before and the points `moved` do not give the stated balance, or where a movement is older
+    than what is known, something was missed or came in another order: the mirror is marked `unsettled`, and the card
+    is asked for.
     """
     known = stored.get("balance")
     fits = moved is None or known is None or known + moved == state.balance
     if stored.get("as_of") and datetime.fromisoformat(stored["as_of"]) > state.as_of:
-        return stored if fits else {**stored, "unsettled": True}
+        # A movement that comes late, or one that our own clock only takes for late: the engine knows which.
+        return stored if moved is None else {**stored, "unsettled": True}
     return {
         **stored,
         **({} if fits else {"unsettled": True}),
@@ -49,14 +51,28 @@ async def note_card(
     await _write(connection, profile, newer(mirror, state, moved))
 
 
-async def settle(connection: asyncpg.Connection, member_id: UUID, state: CardState) -> None:
-    """Take over what Voucherify answered when it was asked for the card."""
+async def settle(connection: asyncpg.Connection, member_id: UUID, state: CardState, seen: dict[str, Any]) -> bool:
+    """Take over what Voucherify answered when it was asked for the card, at `state.as_of`.
+
+    False when the mirror is not as it was `seen` before the question: what came meanwhile may be newer than the
+    answer, so the card is to be asked for again.
+    """
     profile, mirror = await _locked(connection, member_id)
+    if mirror != seen:
+        return False
     as_of = mirror.get("as_of")
     # Not before what is known already: a sandbox's clock may run ahead of ours.
     latest = max(state.as_of, datetime.fromisoformat(as_of)) if as_of else state.as_of
     mirror.pop("unsettled", None)
     await _write(connection, profile, {**mirror, "balance": state.balance, "as_of": latest.isoformat()})
+    return True
+
+
+async def give_up(connection: asyncpg.Connection, member_id: UUID) -> None:
+    """Stop asking for a card that the engine does not have."""
+    profile, mirror = await _locked(connection, member_id)
+    mirror.pop("unsettled", None)
+    await _write(connection, profile, mirror)
 
 
 async def _locked(connection: asyncpg.Connection, member_id: UUID) -> tuple[UUID, dict[str, Any]]:

@@ -152,7 +152,7 @@ def new_code(config: dict[str, Any]) -> str:
     """A code by its configuration: each `#` of the pattern is a random character; prefix and postfix stand around."""
     charset = config["charset"]
     body = "".join(code(1, charset) if each == "#" else each for each in config["pattern"])
-    return f"{config.get('prefix') or ''}{body}{config.get('postfix') or ''}"
+    return f"{config['prefix']}{body}{config['postfix']}"
 
 
 def _voucher_template(body: dict[str, Any], kind: str | None) -> tuple[dict[str, Any], str]:
@@ -191,8 +191,8 @@ def _code_config(given: dict[str, Any]) -> dict[str, Any]:
     length = integer(given, "length", least=1, most=64, at=at) or 8
     pattern = text(given, "pattern", longest=128, at=at) or "#" * length
     charset = text(given, "charset", longest=256, at=at) or ALPHANUMERIC
-    shown = {"length": pattern.count("#"), "charset": charset, "pattern": pattern}
-    return shown | {name: value for name in ("prefix", "postfix") if (value := text(given, name, longest=64, at=at))}
+    around = {name: text(given, name, longest=64, at=at) or "" for name in ("prefix", "postfix")}
+    return {"length": pattern.count("#"), "charset": charset, "pattern": pattern, **around}
 
 
 def _discount(given: dict[str, Any]) -> dict[str, Any]:

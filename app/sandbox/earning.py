@@ -111,7 +111,8 @@ async def _give(
         details["custom_event"] = {"id": custom_event["id"], "type": custom_event["type"]}
     movement = await ledger.move(work, card, amount, "POINTS_ACCRUAL", details=details, source="Automation")
     shown_order = render.order(order) if order else None
-    shown_rule = render.earning_rule(rule)
+    # In webhooks a rule by custom event does not carry the event's name, which the API shows there.
+    shown_rule = render.earning_rule(rule) | ({} if order else {"event": "custom_event"})
     shown_campaign = render.simple_campaign(campaign)
     reference = cause.reference(work.call.request_id)
     work.announce(
@@ -150,12 +151,16 @@ async def _give(
 def _rule_in_transaction(rule: asyncpg.Record) -> dict[str, Any]:
     """The form of a rule in `voucher.loyalty_card.transaction.created`, which is not that of the API."""
     doc = rule["doc"]
-    return {
+    shown = {
         "id": rule["id"],
         "campaign_id": rule["campaign_id"],
         "validation_rule_id": None,
-        "parameters": {"event": rule["event"], "banner": doc["source"]["banner"], "loyalty": doc["loyalty"]},
         "automation_id": doc["automation_id"],
         "active": rule["active"],
         "metadata": doc["metadata"],
     }
+    if rule["event"] == ORDER_PAID:
+        parameters = {"event": ORDER_PAID, "banner": doc["source"]["banner"], "loyalty": doc["loyalty"]}
+        return {**shown, "parameters": parameters}
+    kept = {name: doc[name] for name in ("source", "loyalty", "custom_event")}
+    return {**shown, **kept, "event": "custom_event"}

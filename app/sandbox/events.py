@@ -12,7 +12,7 @@ from app.sandbox import customers, render, vouchers
 from app.sandbox.clock import iso
 from app.sandbox.earning import earn
 from app.sandbox.errors import NotEmulated
-from app.sandbox.ids import new_id
+from app.sandbox.ids import new_id, stable_id
 from app.sandbox.metadata import CUSTOM_EVENT
 from app.sandbox.read import AnyRequest, mapping, read_object, required_text, text
 from app.sandbox.store import TheStore
@@ -34,7 +34,7 @@ async def track(work: Work, body: dict[str, Any], *, metadata: dict[str, Any], u
         "id": new_id("event"),
         "object": "event",
         "type": name,
-        "customer": {"id": customer["id"]},
+        "customer": {"id": customer["id"], "object": "customer"},
         "referral": None,
         "loyalty": loyalty,
         "metadata": metadata,
@@ -57,7 +57,7 @@ async def track(work: Work, body: dict[str, Any], *, metadata: dict[str, Any], u
         cause,
         {
             "event": event,
-            "event_schema": {"id": schema, "name": name} if schema else None,
+            "event_schema": {"id": schema or stable_id("ms", name), "name": name},
             "customer": shown,
             "referral": None,
             "loyalty": loyalty,

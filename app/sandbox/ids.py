@@ -27,6 +27,11 @@ def new_id(prefix: str) -> str:
     return f"{prefix}_{code(length)}" if length else f"{prefix}_{secrets.token_hex(9)}"
 
 
+def stable_id(prefix: str, name: str) -> str:
+    """The same id for the same name, for what the sandbox shows but does not keep."""
+    return f"{prefix}_{hashlib.sha256(name.encode()).hexdigest()[: _LETTERS[prefix]]}"
+
+
 def request_id() -> str:
     return f"v-{secrets.token_hex(9)}"
 

@@ -123,7 +123,7 @@ async def _publish(
         "channel": channel,
         "source_id": source_id,
         "result": "SUCCESS",
-        "customer": holder,
+        "customer": await customers.full(work, customer),
         "vouchers_id": [row["id"] for row in rows],
     }
     inserted = await work.value(

@@ -131,6 +131,7 @@ def _base(work: Work, customer: asyncpg.Record | None, metadata: dict[str, Any])
         "metadata": metadata,
         "channel": {"channel_id": work.call.app_id, "channel_type": "API"},
         "customer": render.simple_customer(customer),
+        "redemption": None,
     }
 
 
@@ -149,7 +150,7 @@ async def _record(
     redemption = {
         **base,
         "id": identifier,
-        **({"redemption": parent_id} if parent_id else {}),
+        "redemption": parent_id,
         "result": "SUCCESS",
         "status": "SUCCEEDED",
         # Each shows the order as it was after its own code.
@@ -177,7 +178,8 @@ async def _record_failure(
         "failure_code": key,
         "failure_message": error.fields["message"],
         "related_object_type": "voucher",
-        "related_object_id": failed.voucher["id"] if failed.voucher else None,
+        "order": None,
+        "related_object_id": failed.voucher["id"] if failed.voucher else failed.code,
         "voucher": render.voucher(failed.voucher, work.config.url) if failed.voucher else None,
     }
     await insert(work, redemption, "redemption", customer, None, failed.voucher)

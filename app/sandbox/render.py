@@ -88,7 +88,9 @@ def campaign(row: Row) -> dict[str, Any]:
 def simple_campaign(row: Row) -> dict[str, Any]:
     """The form in webhooks: without the state of its code generation."""
     left_out = {"creation_status", "vouchers_generation_status", "protected", "validation_rules_assignments"}
-    return {name: value for name, value in campaign(row).items() if name not in left_out}
+    shown = {name: value for name, value in campaign(row).items() if name not in left_out}
+    voucher = shown["voucher"]
+    return {**shown, "voucher": {**voucher, "redemption": {**voucher["redemption"], "redeemed_quantity": 0}}}
 
 
 def loyalty_card(row: Row) -> dict[str, int]:

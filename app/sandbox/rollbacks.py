@@ -59,11 +59,10 @@ async def roll_back(work: Work, reference: str, reason: str | None, *, stack: bo
         if voucher is not None:
             rollback["voucher"] = render.voucher(voucher, work.config.url)
         await redemptions.insert(work, rollback, "redemption_rollback", customer, saved, voucher)
-        redemption = {**each["doc"], "status": "ROLLED_BACK"}
         await redemptions.announce(
             work,
             "redemption.rollback.succeeded",
-            redemption,
+            each["doc"],  # as it was; what became of it is in the rollback
             customer,
             voucher,
             redemption_rollback=rollback,

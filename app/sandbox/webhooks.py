@@ -24,7 +24,7 @@ RETRIES = [timedelta(minutes=2**power) for power in range(11)] + [timedelta(hour
 """After the first attempt: 1, 2, 4 … minutes, the eleventh after 17h04, the last after 24 h."""
 _POLL = 1.0
 _BATCH = 500
-_AT_ONCE = 16
+_AT_ONCE = 8
 _KEPT = timedelta(days=7)
 _PRUNE_EVERY = 3600.0
 log = structlog.get_logger()
@@ -47,9 +47,9 @@ class Sender:
         self._store = store
         self._awake = asyncio.Event()
         self._lanes: dict[str, asyncio.Task[None]] = {}
-        self._client = httpx.AsyncClient(
-            timeout=store.config.webhook_timeout, limits=httpx.Limits(max_connections=_AT_ONCE * 2)
-        )
+        # The bare transport: no redirects, no cookies, and half the time of a client for each of many small posts.
+        limits = httpx.Limits(max_connections=_AT_ONCE, max_keepalive_connections=_AT_ONCE)
+        self._transport = httpx.AsyncHTTPTransport(limits=limits, trust_env=False)
         self._pruned = 0.0
 
     def wake(self) -> None:
@@ -67,7 +67,7 @@ class Sender:
             for each in tasks:
                 each.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            await self._client.aclose()
+            await self._transport.aclose()
 
     async def _run(self) -> None:
         while True:
@@ -132,9 +132,12 @@ class Sender:
             "x-voucherify-signature": sign(self._store.config.webhook_secret, body),
         }
         try:
-            # The client's own timeout is per read; a receiver that dribbles its answer must not have longer.
+            # One limit for all of it: a receiver that dribbles its answer must not have longer.
             async with asyncio.timeout(self._store.config.webhook_timeout):
-                answer = await self._client.post(row["target_url"], content=body, headers=headers)
+                request = httpx.Request("POST", row["target_url"], content=body, headers=headers)
+                answer = await self._transport.handle_async_request(request)
+                await answer.aread()
+                await answer.aclose()
         except (TimeoutError, httpx.HTTPError, httpx.InvalidURL) as error:
             return type(error).__name__
         return None if answer.is_success else str(answer.status_code)

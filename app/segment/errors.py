@@ -4,9 +4,12 @@ from typing import Any
 
 from litestar import Request, Response
 from litestar.exceptions import HTTPException
+from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 from litestar.types import ExceptionHandlersMap
 
-from app.errors import LoyaltyError
+from app.db.trouble import NOT_THE_WORK
+from app.errors import Busy, LoyaltyError
+from app.telemetry import log
 
 
 class DoorError(LoyaltyError):
@@ -20,13 +23,24 @@ class DoorError(LoyaltyError):
 
 
 def _answer(_: Request[Any, Any, Any], error: Exception) -> Response[dict[str, str]]:
+    if isinstance(error, RequestEntityTooLarge):  # so large that it was not even read: to Segment it is the same error
+        error = too_large()
+    if isinstance(error, NOT_THE_WORK):
+        log.error("door.database_away", error=repr(error)[:500])
+        error = Busy("The events can't be stored just now. Send them again.", retry_after=2)
     if isinstance(error, LoyaltyError):
         code = error.code if isinstance(error, DoorError) else "too_many_requests"
         headers = {"retry-after": str(max(1, round(error.retry_after)))} if error.retry_after else None
         return Response({"code": code, "message": error.sentence}, status_code=error.status, headers=headers)
+    if not isinstance(error, HTTPException):
+        log.error("door.failed", exc_info=error)
     status = error.status_code if isinstance(error, HTTPException) else 500
     message = error.detail if isinstance(error, HTTPException) else "Something went wrong here. Send it again."
     return Response({"code": "bad_request" if status < 500 else "internal", "message": message}, status_code=status)
+
+
+def too_large() -> DoorError:
+    return DoorError("request_too_large", "A request may have 500 KB at most.")
 
 
 door_errors: ExceptionHandlersMap = {LoyaltyError: _answer, HTTPException: _answer, Exception: _answer}

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from app.db.session import Database
+from app.db.trouble import NOT_THE_WORK
 from app.errors import Busy
 from app.log.log import NewEvent, append
 from app.telemetry import INGESTED, log
@@ -33,6 +34,10 @@ class _Waiting:
     refused: list[Refused]
     done: asyncio.Future[None]
 
+    @property
+    def size(self) -> int:
+        return len(self.events) + len(self.refused)
+
 
 @dataclass
 class Intake:
@@ -45,7 +50,7 @@ class Intake:
 
     async def store(self, events: list[NewEvent], refused: list[Refused]) -> None:
         """Hand over what one request brought and wait for its commit."""
-        if sum(len(waiting.events) for waiting in self._waiting) > MOST_WAITING:
+        if sum(waiting.size for waiting in self._waiting) > MOST_WAITING:
             raise Busy("Too many events wait to be stored.", retry_after=2)
         waiting = _Waiting(events, refused, asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
@@ -67,25 +72,36 @@ class Intake:
             await self._arrived.wait()
             taken: list[_Waiting] = []
             size = 0
-            while self._waiting and (not taken or size + len(self._waiting[0].events) <= MOST_AT_ONCE):
+            while self._waiting and (not taken or size + self._waiting[0].size <= MOST_AT_ONCE):
                 taken.append(self._waiting.pop(0))
-                size += len(taken[-1].events)
+                size += taken[-1].size
             if not self._waiting:
                 self._arrived.clear()
-            try:
-                await self._append(taken)
-            except Exception as error:  # noqa: BLE001 - whatever it was, each waiting request must hear of it
-                for waiting in taken:
-                    if not waiting.done.done():
-                        waiting.done.set_exception(
-                            Busy("The events could not be stored. Send them again.", retry_after=2)
-                        )
-                        waiting.done.exception()
-                log.error("intake.failed", error=repr(error), requests=len(taken))
-            else:
-                for waiting in taken:
-                    if not waiting.done.done():
-                        waiting.done.set_result(None)
+            await self._store(taken)
+
+    async def _store(self, taken: list[_Waiting]) -> None:
+        """Append and tell each request. What can't be appended together is tried apart: one harms only itself."""
+        try:
+            await self._append(taken)
+        except NOT_THE_WORK as error:
+            self._fail(taken, error)
+        except Exception as error:  # noqa: BLE001 - whatever it was, each waiting request must hear of it
+            if len(taken) == 1:
+                self._fail(taken, error)
+                return
+            for waiting in taken:
+                await self._store([waiting])
+        else:
+            for waiting in taken:
+                if not waiting.done.done():
+                    waiting.done.set_result(None)
+
+    def _fail(self, taken: list[_Waiting], error: Exception) -> None:
+        log.error("intake.failed", error=repr(error)[:500], requests=len(taken))
+        for waiting in taken:
+            if not waiting.done.done():
+                waiting.done.set_exception(Busy("The events could not be stored. Send them again.", retry_after=2))
+                waiting.done.exception()
 
     async def _append(self, taken: list[_Waiting]) -> None:
         events = [event for waiting in taken for event in waiting.events]

@@ -1,5 +1,6 @@
 """Messages at the door: checked with Segment's rejection codes, completed, stamped. Pure."""
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -29,7 +30,7 @@ def rejection(message: Any) -> str | None:
     if not isinstance(message, dict):
         return "bad_request"
     type_ = message.get("type")
-    if type_ not in TYPES:
+    if not isinstance(type_, str) or type_ not in TYPES:
         return "bad_request"
     for name in ("userId", "anonymousId", "groupId", "previousId", "messageId"):
         if message.get(name) is not None and not isinstance(message[name], str):
@@ -61,7 +62,9 @@ def complete(message: dict[str, Any], envelope: Envelope, received_at: datetime)
     original = _moment(message.get("timestamp"))
     timestamp = original or received_at
     if original is not None and sent_at is not None:
-        timestamp = received_at - (sent_at - original)
+        # Two clocks that are millennia apart have no difference to correct by.
+        with contextlib.suppress(OverflowError):
+            timestamp = received_at - (sent_at - original)
     done = dict(message)
     for name, merged in (("context", envelope.context), ("integrations", envelope.integrations)):
         own = message.get(name)
@@ -99,13 +102,13 @@ def _moment(value: Any) -> datetime | None:
         return None
     try:
         moment = datetime.fromisoformat(value)
-    except ValueError:
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):  # no time, or one that leaves the calendar on its way to UTC
         return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _text(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def envelope_of(body: Mapping[str, Any]) -> Envelope:

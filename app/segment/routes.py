@@ -1,7 +1,6 @@
 """① The door: Segment's HTTP Tracking API. Whatever is well-formed is answered 200 once it is committed."""
 
 import base64
-import binascii
 import zlib
 from typing import Any
 
@@ -10,8 +9,9 @@ from litestar import Request, Response, Router, post
 from litestar.datastructures import State
 
 from app.db.base import now
+from app.db.trouble import without_nul
 from app.segment import messages
-from app.segment.errors import DoorError, door_errors
+from app.segment.errors import DoorError, door_errors, too_large
 from app.segment.intake import Intake, Refused
 
 MAX_BATCH = 500 * 1024
@@ -68,8 +68,10 @@ async def _source(state: State, authorization: str, in_body: Any) -> str | None:
     if scheme.lower() == "basic":
         try:
             key = base64.b64decode(credentials).decode().partition(":")[0] or key
-        except (binascii.Error, UnicodeDecodeError):
+        except ValueError:  # not base64, or what is in it is not UTF-8
             return None
+    if "\x00" in key:  # Postgres has no such text, so no source has such a key
+        return None
     async with state.database.connection() as connection:
         slug: str | None = await connection.fetchval(
             "SELECT source.slug FROM write_key JOIN source ON source.slug = source WHERE key = $1 AND enabled", key
@@ -86,10 +88,10 @@ def _decoded(body: bytes, encoding: str) -> dict[str, Any]:
         except zlib.error as error:
             raise DoorError("bad_request", "The body says that it is gzip, but it is not.") from error
     if len(body) > MAX_BATCH:
-        raise DoorError("request_too_large", "A request may have 500 KB at most.")
+        raise too_large()
     try:
-        decoded = msgspec.json.decode(body)
-    except msgspec.DecodeError as error:
+        decoded = msgspec.json.decode(without_nul(body))
+    except (ValueError, RecursionError) as error:  # msgspec's own, bytes that are not UTF-8, and a tower of brackets
         raise DoorError("bad_request", "The body is not valid JSON.") from error
     if not isinstance(decoded, dict):
         raise DoorError("bad_request", "The body must be a JSON object.")

@@ -24,6 +24,8 @@ from app.settings import Settings
 from app.telemetry import VOUCHERIFY_CALLS, VOUCHERIFY_SECONDS
 
 NOT_NOW = frozenset({408, 423, 429, 500, 503}) | frozenset(range(505, 600))
+LONGEST_WAIT = 3600.0
+"""Seconds. Whatever is asked for, it is tried again after this: one absurd header must not stop a programme."""
 UNCLEAR = frozenset({502, 504})
 """A gateway answered for Voucherify: whether the request got through is not known."""
 
@@ -103,7 +105,7 @@ class Client:
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             self._seen(method, path, body, 0, repr(error), started)
             raise VoucherifyUnavailable("Voucherify can't be reached. Nothing was sent.") from error
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:  # also an answer that can't be decoded: it was sent and may be done
             call = self._seen(method, path, body, 0, repr(error), started)
             raise VoucherifyUnclear(
                 f"Voucherify gave no answer within {call.milliseconds / 1000:.1f} s ({type(error).__name__})."
@@ -152,9 +154,9 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
     """Seconds until the next call is allowed: `Retry-After` (seconds), else `X-Rate-Limit-Retry` (epoch seconds)."""
     try:
         if "retry-after" in headers:
-            return max(0.0, float(headers["retry-after"]))
+            return min(max(0.0, float(headers["retry-after"])), LONGEST_WAIT)
         if headers.get("x-rate-limit-remaining") == "0" and "x-rate-limit-retry" in headers:
-            return max(0.0, float(headers["x-rate-limit-retry"]) - time.time())
+            return min(max(0.0, float(headers["x-rate-limit-retry"]) - time.time()), LONGEST_WAIT)
     except ValueError:
         pass
     return None

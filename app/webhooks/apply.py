@@ -12,7 +12,8 @@ import asyncpg
 from app.backoff import backoff
 from app.db.base import now
 from app.db.session import Database
-from app.errors import VoucherifyError
+from app.db.trouble import NOT_THE_WORK
+from app.errors import VoucherifyError, VoucherifyRefused
 from app.live import changes
 from app.profiles import loyalty
 from app.profiles.loyalty import CardState
@@ -68,7 +69,7 @@ class Applier:
                     if self.emits:
                         await emit_for(connection, notice)
                     status = "applied"
-        except (asyncpg.InterfaceError, asyncpg.PostgresConnectionError, asyncpg.DeadlockDetectedError):
+        except NOT_THE_WORK:
             raise
         except Exception as caught:  # noqa: BLE001 - one bad webhook harms only itself
             log.exception("webhook.poison", webhook=row["id"], type=row["type"], order_id=row["order_id"])
@@ -92,21 +93,28 @@ class Applier:
         """Ask Voucherify for the cards whose stated balances did not add up; returns how many were settled."""
         async with self.database.connection() as connection:
             rows = await connection.fetch(
-                """SELECT profile.loyalty ->> 'card' AS card, value AS user_id FROM profile
+                """SELECT profile.loyalty AS seen, value AS user_id FROM profile
                    JOIN profile_identifier ON profile_id = profile.id AND type = 'user_id'
                    WHERE profile.loyalty ? 'unsettled' LIMIT $1""",
                 CARDS_AT_ONCE,
             )
         settled = 0
         for row in rows:
+            member, asked_at = UUID(row["user_id"]), now()
             try:
-                card = await self.engine.card(row["card"])
+                card = await self.engine.card(row["seen"]["card"])
+            except VoucherifyRefused as error:
+                log.error("card.unknown", reason=error.sentence)  # not asked for again: it would use up the quota
+                async with self.database.transaction() as connection:
+                    await loyalty.give_up(connection, member)
+                continue
             except VoucherifyError as error:
                 log.warning("card.unsettled", reason=error.sentence)
-                continue
+                break  # the next one would be told the same
+            state = CardState(card.code, card.campaign, card.balance, asked_at)
             async with self.database.transaction() as connection:
-                member = UUID(row["user_id"])
-                await loyalty.settle(connection, member, CardState(card.code, card.campaign, card.balance, now()))
+                if not await loyalty.settle(connection, member, state, row["seen"]):
+                    continue
                 await changes.append(connection, [changes.of_member(member, "balance.changed", balance=card.balance)])
             settled += 1
         return settled

@@ -6,6 +6,7 @@ import msgspec
 from litestar import Request, Router, post
 from litestar.datastructures import State
 
+from app.db.trouble import without_nul
 from app.db.wake import wake
 from app.errors import BadInput, NotSignedIn
 from app.live import changes
@@ -35,8 +36,9 @@ async def receive(request: Request[Any, Any, Any], state: State) -> dict[str, bo
             "shown beside the webhooks in Voucherify's project settings."
         )
     try:
+        body = without_nul(body)
         decoded = msgspec.json.decode(body)
-    except msgspec.DecodeError as error:
+    except (ValueError, RecursionError) as error:  # msgspec's own, and bytes that are not UTF-8
         raise BadInput("The body is not valid JSON.") from error
     parsed = parse(decoded)
     if parsed is None:

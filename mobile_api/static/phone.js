@@ -27,6 +27,7 @@ function tell(words, icon) {
   line.innerHTML = `<svg class="icon" aria-hidden="true"><use href="/static/console/icons.svg#${icon}"/></svg><span></span>`;
   line.lastElementChild.textContent = words;
   news.append(line);
+  document.querySelector('a[href="#phone-room"]')?.setAttribute("data-news", "");
   setTimeout(() => line.remove(), STAYS);
 }
 
@@ -100,6 +101,7 @@ async function signIn({ member, phone, name }) {
   await draw();
 }
 
+document.addEventListener("click", ({ target }) => target.closest('a[href="#phone-room"]')?.removeAttribute("data-news"));
 document.body.addEventListener("till-member", ({ detail }) => signIn(detail));
 document.body.addEventListener("member-changed", ({ detail }) => detail.member === signedIn?.member && draw());
 document.body.addEventListener("live", draw);

@@ -4,7 +4,6 @@ What is installed is written down in `.venv/installed.json` as the last thing, s
 off is done again, and one that is complete is not looked at twice.
 """
 
-import fcntl
 import hashlib
 import json
 import math
@@ -23,6 +22,7 @@ from typing import NoReturn
 
 from scripts.lib.options import demo_options
 from scripts.lib.say import Step, Stop, say, step
+from scripts.lib.turns import turn
 
 ROOT = Path(__file__).parents[2]
 VENV = ROOT / ".venv"
@@ -96,23 +96,19 @@ def install(locks: Sequence[str]) -> None:
     if is_installed(locks):
         return
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    turn = os.open(ROOT, os.O_RDONLY)
     try:
-        # A second command in the same clone waits here, then finds the work done.
-        fcntl.flock(turn, fcntl.LOCK_EX)
-        if is_installed(locks):
-            return
-        with step("packages", "making .venv; the first time takes a minute …") as line:
-            _make_venv()
-            for lock in locks:
-                if _state().get(lock) != _wanted(lock):
-                    _install_lock(lock, line)
-                    STATE.write_text(json.dumps({**_state(), lock: _wanted(lock)}, indent=2) + "\n")
-            line.result = "installed"
+        with turn(ROOT):
+            if is_installed(locks):  # by the command that had its turn before
+                return
+            with step("packages", "making .venv; the first time takes a minute …") as line:
+                _make_venv()
+                for lock in locks:
+                    if _state().get(lock) != _wanted(lock):
+                        _install_lock(lock, line)
+                        STATE.write_text(json.dumps({**_state(), lock: _wanted(lock)}, indent=2) + "\n")
+                line.result = "installed"
     except OSError as error:
         raise Stop(f"The packages cannot be installed in {VENV}: {error.strerror or error}.") from error
-    finally:
-        os.close(turn)
 
 
 def is_installed(locks: Sequence[str]) -> bool:

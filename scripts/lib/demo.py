@@ -18,6 +18,7 @@ from scripts.lib.options import demo_options
 from scripts.lib.running import Run
 from scripts.lib.say import Stop, say, step
 from scripts.lib.supervisor import PortTaken, Supervisor
+from scripts.lib.turns import turn
 
 OURS = ("install.json", "demo.json", "run.json", "postgres.lock", "logs")
 """What lies in DATA_DIR beside the database. DATA_DIR may be any folder, so nothing else in it is deleted."""
@@ -34,7 +35,7 @@ def run(arguments: Sequence[str]) -> int:
         return restart(supervisor, options.restart)
     if options.reset:
         reset(supervisor)
-    with running.one_at_a_time(supervisor.data_dir):
+    with turn(supervisor.data_dir):
         found = running.read(supervisor.data_dir)
         runs = _runs(found)
         if not runs:
@@ -103,13 +104,13 @@ def stop(supervisor: Supervisor) -> bool:
                 raise Stop(f"The demo, pid {watcher.pid}, does not stop.")
             time.sleep(0.05)
         return True
-    with running.one_at_a_time(supervisor.data_dir):
+    with turn(supervisor.data_dir):
         return supervisor.stop()
 
 
 def restart(supervisor: Supervisor, name: str) -> int:
     """Start one process of the running demo again, with the ports it had."""
-    with running.one_at_a_time(supervisor.data_dir):
+    with turn(supervisor.data_dir):
         found = running.read(supervisor.data_dir)
         if not _runs(found):
             raise Stop("No demo runs in this clone. Start one: ./scripts/demo")

@@ -6,7 +6,6 @@ process began, for numbers are given again.
 """
 
 import contextlib
-import fcntl
 import json
 import os
 import signal
@@ -14,7 +13,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -85,14 +84,6 @@ def write(data_dir: Path, run: Run) -> None:
 
 def forget(data_dir: Path) -> None:
     (data_dir / "run.json").unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def one_at_a_time(data_dir: Path) -> Iterator[None]:
-    """Held while processes are started or stopped, so that two commands at once do not start two demos."""
-    with (data_dir / "run.lock").open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def this_process() -> Pid:

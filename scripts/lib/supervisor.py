@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -37,6 +38,7 @@ class Supervisor:
 
     def start(self) -> first_start.Keys:
         """Bring everything up and write `run.json`. Where one part does not come up, stop the rest and raise `Stop`."""
+        running.write(self.data_dir, Run(running.this_process()))
         try:
             if self.embedded:
                 with step("postgres", "starting …") as line:
@@ -57,11 +59,13 @@ class Supervisor:
         return keys
 
     def _start_processes(self) -> None:
-        for _ in range(3):
+        for _ in range(5):
             try:
                 return self._start_on(self._ports())
             except PortTaken:
                 running.stop(running.read(self.data_dir).alive())
+                # Two clones that start together must not look again at the same moment for ever.
+                time.sleep(random.random() * 2)  # noqa: S311  # chance, not a secret
         raise Stop("Other programs take every port that is picked. Name some: WEB_PORT, WORKER_PORT, SANDBOX_PORT.")
 
     def _start_on(self, ports: dict[str, int]) -> None:
@@ -91,7 +95,9 @@ class Supervisor:
         last = "no answer"
         while time.monotonic() < until:
             if child.poll() is not None:
-                if not running.is_free(self._host(name), port):
+                said = "\n".join(running.last_lines(running.log_of(self.data_dir, name))).lower()
+                # The other program may have let go of it again by now: another clone's demo that looks for ports, too.
+                if "address already in use" in said or not running.is_free(self._host(name), port):
                     raise PortTaken
                 raise Stop(self.with_log(name, f"The {name} ended at its start (exit code {child.returncode})."))
             if not run.processes[name].listens_on(port):

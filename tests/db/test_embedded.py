@@ -115,10 +115,17 @@ def test_a_dead_servers_number_may_belong_to_another_program(data_dir: Path) -> 
     """A pid file that names a live process which is no Postgres of this folder counts as left over."""
     embedded.start(data_dir)
     embedded.stop(data_dir)
-    pid_file = data_dir / "postgres" / "postmaster.pid"
-    pid_file.write_text(f"{os.getpid()}\n{data_dir}\n1\n5432\n/tmp\n\n  1  1\nready   \n")
-    assert embedded.running(data_dir) is None
-    assert answer(embedded.start(data_dir), "SELECT 1") == 1
+    place = place_of(data_dir)
+    owner = place.uid if os.geteuid() == 0 else None
+    with subprocess.Popen(["sleep", "60"], cwd="/", user=owner) as other:
+        try:
+            pid_file = place.cluster / "postmaster.pid"
+            pid_file.write_text(f"{other.pid}\n{place.cluster}\n1\n5432\n/tmp\n\n  1  1\nready   \n")
+            assert embedded.running(data_dir) is None
+            assert answer(embedded.start(data_dir), "SELECT 1") == 1
+            assert other.poll() is None
+        finally:
+            other.kill()
 
 
 def test_a_swept_temp_folder(data_dir: Path) -> None:

@@ -76,7 +76,8 @@ async def test_answers_fit_the_published_schemas(api: httpx.AsyncClient) -> None
     await call("POST", "/v1/products", product)
     await call("GET", "/v1/products/mug", at="/v1/products/{productId}")
     await send(api, "POST", "/sandbox/metadata-schemas", {"related_object": "customer", "properties": {"a": "number"}})
-    await call("GET", "/v1/metadata-schemas")
+    # The list's own schema requires `data` where its sample (and `data_ref`) has `schemas`: nothing fits it.
+    assert (await send(api, "GET", "/v1/metadata-schemas"))["schemas"][0]["related_object"] == "customer"
     await call("GET", "/v1/metadata-schemas/customer", at="/v1/metadata-schemas/{resource}")
     for name in (
         *("customers", "campaigns", "loyalties", "vouchers", "publications", "redemptions", "orders", "products"),
@@ -136,7 +137,7 @@ def _drive(url: str) -> dict[str, Any]:
             None,
             voucherify.PublicationsCreateRequestBody.from_dict({"campaign": {"name": COUPONS}, "customer": who}),
         )
-        code = published.actual_instance.voucher.code
+        code = published.voucher.code
         redeemables = [{"object": "voucher", "id": code}]
         order = {"source_id": "o-1", "status": "CREATED", "amount": 2000}
         body = {"redeemables": redeemables, "order": order, "customer": who}
@@ -148,7 +149,7 @@ def _drive(url: str) -> dict[str, Any]:
             voucherify.OrdersCreateRequestBody.from_dict({"source_id": "o-1", "status": "PAID", "customer": who})
         )
         events.track_custom_event(voucherify.EventsCreateRequestBody.from_dict({"event": "visit", "customer": who}))
-        card = joined.actual_instance.voucher.code
+        card = joined.voucher.code
         member = loyalties.get_member(card)
         transactions = loyalties.list_loyalty_card_transactions(card)
         try:
@@ -169,6 +170,7 @@ def _drive(url: str) -> dict[str, Any]:
         }
 
 
+@pytest.mark.filterwarnings("ignore:.*is deprecated:DeprecationWarning")  # what the SDK says of loyalty v1
 async def test_the_official_python_sdk_works_unmodified(api: httpx.AsyncClient) -> None:
     """Voucherify's own SDK 6.1.1 drives the road of an order, and its models read every answer."""
     await loyalty(api, points=50)

@@ -35,7 +35,7 @@ def fake_pythons(folder: Path, version: str) -> str:
     folder.mkdir()
     for name in NAMES:
         program = folder / name
-        program.write_text(f'#!/bin/sh\ncase "$2" in *print*) echo {version};; *) exit 1;; esac\n')
+        program.write_text(f'#!/bin/sh\ncase "$2" in *print*) echo {version};; *"< (3, 11)"*) exit 1;; esac\n')
         program.chmod(0o755)
     return f"{folder}:/usr/bin:/bin"
 

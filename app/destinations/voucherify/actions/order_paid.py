@@ -61,6 +61,9 @@ FIELDS: Final = (
 
 def build(payload: Payload, settings: Settings) -> Request:
     """Pay the order that a redemption made, or make it and pay it at once. `settings["api"]` has the keys of `/v1`."""
+    if payload.get("status") in {"PAID", "FULFILLED"}:
+        # The redemption paid it, and it has earned. Whether a second PAID earns again is not documented: only look.
+        return transport.v1(settings["api"], _path(payload), None, "GET")
     if payload.get("status") is not None:
         # Only the status: the order has its discount already, and a whole order would take it away.
         return transport.v1(settings["api"], _path(payload), {"status": "PAID"}, "PUT")

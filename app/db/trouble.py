@@ -1,0 +1,31 @@
+"""What can go wrong with the database, and what it can't hold."""
+
+import re
+from typing import Final
+
+import asyncpg
+from sqlalchemy.exc import SQLAlchemyError
+
+NOT_THE_WORK: Final = (
+    OSError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # what asyncpg says of a connection that was cut in the middle of a call
+    asyncpg.PostgresConnectionError,
+    asyncpg.exceptions.TransactionRollbackError,
+    asyncpg.exceptions.OperatorInterventionError,
+    asyncpg.exceptions.InsufficientResourcesError,
+    SQLAlchemyError,
+)
+"""Errors that speak of the database: gone, restarting, full, or in a deadlock. Whoever meets one does the same work
+again later and blames no row for it. Any other error was caused by the row at hand."""
+
+# An escaped backslash is taken first, so that `\\u0000`, which is a backslash and five letters, stays.
+_NUL: Final = re.compile(rb"(\\\\)|\\u0000")
+
+
+def without_nul(text: bytes) -> bytes:
+    """JSON text without U+0000, which Postgres stores neither as text nor as jsonb.
+
+    Left out and not refused: nobody means it, and an order is worth more than a broken product name.
+    """
+    return _NUL.sub(lambda match: match.group(1) or b"", text) if b"\\u0000" in text else text

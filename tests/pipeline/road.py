@@ -1,0 +1,86 @@
+"""What tests of router, lanes and deliverer share: events in a log, our own mappings, a worker that is told when to work."""
+
+import asyncio
+from typing import Any
+from uuid import uuid4
+
+from app.db.base import now
+from app.db.session import Database
+from app.destinations.voucherify import VOUCHERIFY
+from app.log import log
+from app.log.log import NewEvent
+from app.pipeline import lanes
+from app.pipeline.deliver import Deliverer
+from app.pipeline.mappings import compile_all
+from app.pipeline.route import Router
+from app.segment import messages
+
+MAPPINGS = compile_all(((VOUCHERIFY, VOUCHERIFY.presets),))
+ORDER, TRACK, IDENTIFY = "order-paid", "add-custom-event-track-event", "create-or-update-customer"
+
+
+def order(order_id: str, user: str = "u-1", price: float = 10.0, **properties: Any) -> dict[str, Any]:
+    """An `Order Completed` of one product."""
+    products = [{"product_id": "p-1", "quantity": 1, "price": price, "name": "Coffee", "category": "drinks"}]
+    given = {"order_id": order_id, "currency": "USD", "total": price, "products": products, **properties}
+    return {"type": "track", "event": "Order Completed", "userId": user, "properties": given}
+
+
+def track(event: str = "Tested", user: str = "u-1", **more: Any) -> dict[str, Any]:
+    return {"type": "track", "event": event, "userId": user, "properties": {}, **more}
+
+
+def identify(user: str = "u-1", **traits: Any) -> dict[str, Any]:
+    return {"type": "identify", "userId": user, "traits": {"first_name": "Mia", **traits}}
+
+
+async def store(database: Database, *given: dict[str, Any]) -> None:
+    """Put messages into a log of one partition, as the door would."""
+    events: list[NewEvent] = []
+    for message in given:
+        at = now()
+        done = messages.complete({"messageId": str(uuid4()), **message}, messages.envelope_of({}), at)
+        events.append(messages.new_event(done, "till", at))
+    async with database.transaction() as connection:
+        await log.append(connection, events, 1)
+
+
+def router(database: Database, owner: str = "router") -> Router:
+    return Router(database, owner, partitions=1, lease_seconds=10, mappings=MAPPINGS)
+
+
+async def routed(database: Database, *given: dict[str, Any]) -> None:
+    """Store the messages and route them all."""
+    await store(database, *given)
+    while await router(database).run_once():
+        pass
+
+
+async def work(deliverer: Deliverer) -> None:
+    """Deliver everything that is due now, once."""
+    async with deliverer.database.transaction() as connection:
+        claimed = await lanes.claim(connection, deliverer.owner, deliverer.lease_seconds, 100)
+    await asyncio.gather(*(deliverer._lane(lane) for lane in claimed))
+
+
+async def hurry(database: Database) -> None:
+    """Let all waits be over, as if time had passed."""
+    async with database.connection() as connection:
+        await connection.execute("UPDATE delivery SET due_at = now() WHERE status = 'pending'")
+        await connection.execute("UPDATE lane SET due_at = now() WHERE due_at IS NOT NULL")
+
+
+async def deliveries(database: Database) -> list[dict[str, Any]]:
+    async with database.connection() as connection:
+        return [dict(row) for row in await connection.fetch("SELECT * FROM delivery ORDER BY id")]
+
+
+async def states(database: Database) -> list[tuple[str, str]]:
+    """Mapping and status of all deliveries, in order."""
+    return [(row["mapping"], row["status"]) for row in await deliveries(database)]
+
+
+async def count(database: Database, table: str) -> int:
+    async with database.connection() as connection:
+        found: int = await connection.fetchval(f"SELECT count(*) FROM {table}")
+    return found
