@@ -349,8 +349,14 @@ def _sentence(error: ValidationError) -> str:
     return f"{_variable(group, name)} is not valid{shown}: {first['msg'][0].lower()}{first['msg'][1:]}."
 
 
+_OUR_PREFIXES = ("AUTH_", "DATABASE_", "SANDBOX_", "SEGMENT_", "VOUCHERIFY_", "WEB_", "WORKER_")
+
+
 def _refuse_unknown_names() -> None:
-    """A misspelt name in `.env` would be ignored in silence: say which one, and what was probably meant."""
+    """A misspelt name in `.env` would be ignored in silence: say which one, and what was probably meant.
+
+    Names that resemble none of ours are others', as Compose's `POSTGRES_PASSWORD`.
+    """
     known = set(variables())
     known |= {
         f"{_variable(group, name)}_FILE"
@@ -359,7 +365,7 @@ def _refuse_unknown_names() -> None:
         if _is_secret(field)
     }
     for name in dotenv_values(".env"):
-        if name not in known:
-            near = difflib.get_close_matches(name.upper(), known, n=1)
+        near = difflib.get_close_matches(name.upper().removesuffix("_FILE"), known, n=1, cutoff=0.8)
+        if name not in known and (near or name.upper().startswith(_OUR_PREFIXES)):
             hint = f" Did you mean {near[0]}?" if near else ""
             raise SettingError(f".env sets {name}, which is not a setting.{hint}")

@@ -9,6 +9,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 import pytest_asyncio
+import structlog
 from sqlalchemy.engine import make_url
 
 from app.db import embedded, migrate
@@ -16,6 +17,9 @@ from app.db.session import Database
 from tests.house import House
 
 MakeDatabase = Callable[[str], Awaitable[str]]
+
+# structlog's own default prints every local variable of a traceback, which takes seconds for one of asyncpg's.
+structlog.configure(processors=[structlog.processors.format_exc_info, structlog.dev.ConsoleRenderer(colors=False)])
 
 
 @pytest.fixture(scope="session")

@@ -105,6 +105,12 @@ def _choose(choices: list[RegisterChoice], asked: str | None, known: str | None)
     return choices[0] if choices else None
 
 
+@get("/sign-in", role="public", include_in_schema=False)
+async def ask_for_keys() -> Response[Any]:
+    """The form that takes the keys, for somebody who wants to show other ones."""
+    return _page("floor/sign_in.html", {"problem": None})
+
+
 @post("/sign-in", role="public", status_code=200, include_in_schema=False)
 async def sign_in(state: State, request: AnyRequest) -> Response[Any]:
     """Sign in with a register's key; an operator's or admin's key beside it opens the road as well."""
@@ -189,4 +195,4 @@ async def _road(state: State, order_id: UUID) -> Road:
     return road(found, now())
 
 
-router = Router("/", route_handlers=[show, sign_in, show_road, show_station, live])
+router = Router("/", route_handlers=[show, ask_for_keys, sign_in, show_road, show_station, live])

@@ -22,7 +22,7 @@ async def live() -> dict[str, str]:
     return {"status": "alive"}
 
 
-@get(["/health", "/health/ready"], role="public", operation_id="ready")
+@get(["/health", "/health/ready"], role="public")
 async def ready(state: State) -> Response[dict[str, Any]]:
     """Each dependency by name; 503 when one is missing."""
     checks = {

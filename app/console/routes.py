@@ -5,13 +5,14 @@ from uuid import UUID
 
 from litestar import Router, get
 from litestar.datastructures import State
+from litestar.params import FromPath
 
 from app.console.trace import trace
 from app.errors import NotFound
 
 
 @get("/console/orders/{order_id:uuid}/trace", role="operator", operation_id="traceOrder")
-async def trace_order(state: State, order_id: UUID) -> dict[str, Any]:
+async def trace_order(state: State, order_id: FromPath[UUID]) -> dict[str, Any]:
     """Every step of an order's road, with its time in ms since the till's call, what was sent and what came back."""
     found = await trace(state.database, order_id)
     if found is None:

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from litestar import Response, Router, get, post
 from litestar.datastructures import State
-from litestar.params import FromPath, QueryParameter
+from litestar.params import JSONBody, FromPath, QueryParameter
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.errors import BadInput, NotFound
@@ -44,7 +44,7 @@ def read(member: Member) -> MemberRead:
 
 
 @post("/members", role="register", operation_id="enrolMember")
-async def enrol(state: State, data: NewMember) -> Response[MemberRead]:
+async def enrol(state: State, data: JSONBody[NewMember]) -> Response[MemberRead]:
     """Enrol somebody. 201 with the new member; 200 with the member who has this phone already."""
     async with state.database.session() as session:
         member, is_new = await service.enrol(session, service.Enrolment(**data.model_dump()), "till")

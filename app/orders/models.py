@@ -78,7 +78,7 @@ class Order(SQLModel, table=True):
     total: int = 0
     coupon: str | None = None
     redemption: dict[str, Any] | None = json_field(default=None, nullable=True)
-    """The call that redeemed the coupon: `{sent, answered, id, order_status, started_at, finished_at, error}`."""
+    """The call that redeemed the coupon: `{sent, answered, id, discount, order_status, ended_at}`."""
     refusal: str | None = None
     """Why the order was canceled, as a sentence."""
     created_at: datetime = utc_field()

@@ -50,7 +50,7 @@ class Attempt(SQLModel, table=True):
     """`{method, url, body}`; secrets masked."""
     ended_at: datetime | None = utc_field(default=None)
     outcome: str | None = None
-    """`done`, `already_done`, `retry`, `refused`, `unclear`."""
+    """`done`, `retry`, `refused`, `unclear`."""
     status: int | None = None
     answer: str | None = None
     """The first 2 KB."""

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from litestar import Request, Response, Router, post
 from litestar.datastructures import State
+from litestar.params import FromPath
 
 from app.db.base import now
 from app.db.trouble import without_nul
@@ -18,7 +19,7 @@ MAX_BATCH = 500 * 1024
 MAX_BATCH_MESSAGES = 2_500
 
 
-@post(["/v1/batch", "/v1/import"], role="source", status_code=200, operation_id="batch")
+@post(["/v1/batch", "/v1/import"], role="source", status_code=200)
 async def batch(request: Request[Any, Any, Any], state: State) -> dict[str, bool]:
     """Many messages at once, as the client libraries send them."""
     body = _decoded(await request.body(), request.headers.get("content-encoding", ""))
@@ -29,7 +30,7 @@ async def batch(request: Request[Any, Any, Any], state: State) -> dict[str, bool
 
 
 @post("/v1/{call:str}", role="source", status_code=200, operation_id="call")
-async def single(request: Request[Any, Any, Any], state: State, call: str) -> Response[Any]:
+async def single(request: Request[Any, Any, Any], state: State, call: FromPath[str]) -> Response[Any]:
     """One message; its type is the last word of the path."""
     if call not in messages.TYPES:
         return Response({"code": "not_found", "message": f"There is no call named {call[:50]}."}, status_code=404)

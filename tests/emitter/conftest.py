@@ -30,6 +30,8 @@ class Receiver:
     answer: Callable[[list[dict[str, Any]]], Answer] = lambda _: (200, {})
     hold: asyncio.Event | None = None
     """While it is not set, requests that came in get no answer."""
+    came: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set by the first request."""
     requests: list[dict[str, Any]] = field(default_factory=list)
     sizes: list[int] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
@@ -50,6 +52,7 @@ class Receiver:
         self.sizes.append(len(inflated))
         self.headers.append(headers)
         self.keys.append(base64.b64decode(headers["authorization"].removeprefix("Basic ")).decode())
+        self.came.set()
         if self.hold is not None:
             await self.hold.wait()
         status, extra = self.answer(body["batch"])

@@ -57,7 +57,7 @@ async def test_a_message_emitted_twice_is_one(outbox: Outbox, receiver: Receiver
 async def test_only_the_culprit_is_given_up(
     outbox: Outbox, receiver: Receiver, status: int, culprits: list[str]
 ) -> None:
-    """A batch refused for one message is split until the culprit stands alone: it is dead, its neighbours go in order."""
+    """A batch is split until the culprit stands alone: it is dead with the reason, its neighbours go in order."""
     receiver.answer = bad(*culprits, status=status)
     await outbox.put(*NAMES)
     await drain(outbox, receiver)
@@ -155,7 +155,7 @@ asyncio.run(Relay(Database(sys.argv[1], pool=2), sys.argv[2], "doomed", 8.0, {"t
 
 
 async def test_a_relay_killed_before_it_marks_sends_again(outbox: Outbox, receiver: Receiver) -> None:
-    """A relay killed between the post and its own commit: the next one posts the same messages with the same messageId."""
+    """A relay is killed between the post and its own commit: the next one posts the same messages again."""
     receiver.hold = asyncio.Event()
     await outbox.put(*NAMES)
     sender = await asyncio.create_subprocess_exec(
@@ -164,8 +164,7 @@ async def test_a_relay_killed_before_it_marks_sends_again(outbox: Outbox, receiv
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     async with asyncio.timeout(20):
-        while not receiver.requests:
-            await asyncio.sleep(0.02)
+        await receiver.came.wait()
     sender.send_signal(signal.SIGKILL)
     await sender.wait()
     receiver.hold.set()
@@ -245,8 +244,7 @@ async def test_a_relay_that_lost_its_lease_buries_nothing(outbox: Outbox, receiv
     receiver.hold = asyncio.Event()
     slow = asyncio.create_task(outbox.relay(receiver.url, "slow").run_once())
     async with asyncio.timeout(5):
-        while not receiver.requests:
-            await asyncio.sleep(0.01)
+        await receiver.came.wait()
     async with outbox.database.connection() as connection:
         await connection.execute("UPDATE lease SET owner = 'fast'")
         await connection.execute("UPDATE emission SET status = 'sent', sent_at = now()")

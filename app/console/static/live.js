@@ -36,7 +36,7 @@ function heard(message) {
   if (noun === "member") tell("member-changed", { member: id, kind });
 }
 
-/** Follow the stream at `url`; `shown(state)` hears live, reconnecting and connecting. */
+/** Follow the stream at `url`; `shown(state)` hears live, reconnecting, and signed-out, after which nothing comes. */
 export function follow(url, shown) {
   const source = new EventSource(url);
   source.addEventListener("ready", () => {
@@ -44,8 +44,14 @@ export function follow(url, shown) {
     tell("live");
   });
   source.addEventListener("change", heard);
-  source.addEventListener("error", () => {
+  source.addEventListener("error", async () => {
     shown("reconnecting");
-    if (source.readyState === EventSource.CLOSED) setTimeout(() => follow(url, shown), REOPEN);
+    if (source.readyState !== EventSource.CLOSED) return;
+    // An EventSource does not say why it was refused, so ask in a way that does.
+    const controller = new AbortController();
+    const status = await fetch(url, { signal: controller.signal }).then((answer) => answer.status, () => 0);
+    controller.abort();
+    if (status === 401) shown("signed-out");
+    else setTimeout(() => follow(url, shown), REOPEN);
   });
 }

@@ -5,7 +5,7 @@ const road = document.getElementById("road");
 const sheet = document.getElementById("station-sheet");
 const said = document.getElementById("road-said");
 const live = document.getElementById("live");
-const WORDS = { live: "live", reconnecting: "reconnecting", connecting: "connecting" };
+const WORDS = { live: "live", reconnecting: "reconnecting", "signed-out": "signed out: load the page again" };
 
 let pinned = road.dataset.pinned; // the order that somebody chose; empty: the last one
 let states = new Map(); // of the stations as they were last drawn
