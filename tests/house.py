@@ -107,7 +107,7 @@ class House:
         said = "nothing yet"
         while time.monotonic() < until:
             try:
-                answer = httpx.get(f"{self.web}/health/ready", timeout=5)
+                answer = httpx.get(f"{self.web}/health", timeout=5)
                 if answer.status_code == 200:
                     return
                 said = answer.text

@@ -22,9 +22,16 @@ async def live() -> dict[str, str]:
     return {"status": "alive"}
 
 
-@get(["/health", "/health/ready"], role="public")
-async def ready(state: State) -> Response[dict[str, Any]]:
-    """Each dependency by name; 503 when one is missing."""
+@get("/health/ready", role="public", operation_id="ready")
+async def ready(state: State) -> Response[dict[str, str]]:
+    """200 while this process can do its work. Without the database it can't; without the others it can: work waits."""
+    database = await _check_database(state.database)
+    return Response({"database": database}, status_code=200 if database == "ok" else 503)
+
+
+@get("/health", role="public", operation_id="health")
+async def health(state: State) -> Response[dict[str, Any]]:
+    """The whole house, each dependency by name; 503 when one is missing."""
     checks = {
         "database": await _check_database(state.database),
         "worker": await _check_worker(state.database),
@@ -32,7 +39,7 @@ async def ready(state: State) -> Response[dict[str, Any]]:
         "segment": "ok" if state.settings.own_door else await _reachable(state.settings.segment_host),
     }
     good = all(found == "ok" for found in checks.values())
-    return Response({"status": "ready" if good else "not ready", "checks": checks}, status_code=200 if good else 503)
+    return Response({"status": "well" if good else "not well", "checks": checks}, status_code=200 if good else 503)
 
 
 @get("/metrics", role="public", operation_id="metrics", media_type=MediaType.TEXT)
@@ -98,4 +105,4 @@ async def _measure(database: Database) -> None:
         )
 
 
-router = Router("/", route_handlers=[live, ready, metrics], tags=["health"])
+router = Router("/", route_handlers=[live, ready, health, metrics], tags=["health"])

@@ -123,7 +123,7 @@ async def test_first_keys_are_printed_once(make_database: MakeDatabase, tmp_path
 
 @pytest.mark.parametrize("url", ["{server}", "postgresql://u:hunter2@127.0.0.1:9/x", "mysql://u:hunter2@h/x"])
 async def test_a_database_that_can_not_be_used_is_named(postgres: str, tmp_path: Path, url: str) -> None:
-    """An unknown user, a server that is not there, another kind of address: one sentence, no trace-back, no password."""
+    """An unknown user, no server, another kind of address: one sentence, no trace-back, no password."""
     stranger = re.sub("//[^@/]*@", "//nobody:hunter2@", postgres)
     code, out, error = await migrated(tmp_path, url.format(server=stranger))
     assert (code, out) == (1, "")

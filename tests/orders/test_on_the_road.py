@@ -77,28 +77,20 @@ def test_an_order_earns_once_whatever_voucherify_does(
     assert quick.trace(order["id"])["profile"]["loyalty"]["balance"] == 50 + 16 + 13
 
 
-@pytest.mark.parametrize("fault", ["lost answer", "worker killed"])
-def test_a_lost_answer_to_paid_earns_once(quick: House, voucherify: httpx.Client, fault: str) -> None:
-    """The bridge's PAID is done and its answer lost, or the worker dies, where a second PAID would earn again: once."""
+def test_a_lost_answer_to_paid_earns_once(quick: House, voucherify: httpx.Client) -> None:
+    """The bridge's PAID is done and its answer lost, where a second PAID would earn again: it is not sent again."""
     member = quick.enrol(f"+4860{uuid4().int % 10**7:07}")
-    voucherify.post(
-        "/sandbox/faults",
-        json={"earn_again_on_paid": True, "lose_answer_next": {"path": "/v1/orders", "method": "POST"}},
-    )
+    lost = {"path": "/v1/orders", "method": "POST"}
+    voucherify.post("/sandbox/faults", json={"earn_again_on_paid": True, "lose_answer_next": lost})
     order = quick.pay(member["id"], {"fuel": 1}).json()
-    if fault == "worker killed":
-        time.sleep(0.1)
-        quick.kill("worker")
-        quick.start("worker")
     assert quick.trace(order["id"])["points"] == 16
+    assert voucherify.get("/sandbox/faults").json()["lose_answer_next"][0]["count"] == 0
     time.sleep(0.5)
     assert accruals(voucherify, member["card"]) == [16]
 
 
 def test_a_web_process_killed_in_the_middle_of_a_redemption(quick: House, voucherify: httpx.Client) -> None:
-    """The web process dies while Voucherify redeems: the sweeper pays the order with its discount, and the till that asks
-    again gets it.
-    """
+    """The web process dies while Voucherify redeems: the till that asks again gets its order, with the discount."""
     member = quick.enrol(f"+4860{uuid4().int % 10**7:07}")
     trace = quick.trace(quick.pay(member["id"], {"fuel": 1}).json()["id"])
     voucherify.post("/sandbox/faults", json={"latency_ms": 600})
@@ -133,7 +125,7 @@ def test_a_web_process_killed_in_the_middle_of_a_redemption(quick: House, vouche
 
 
 def test_a_redemption_whose_answer_is_lost_is_swept(quick: House, voucherify: httpx.Client) -> None:
-    """Nobody asks again after a lost answer: the sweeper finishes the order by itself, and it earns on what was paid."""
+    """Nobody asks again after a lost answer: the sweeper finishes the order, and it earns on what was paid."""
     member = quick.enrol(f"+4860{uuid4().int % 10**7:07}")
     trace = quick.trace(quick.pay(member["id"], {"fuel": 1}).json()["id"])
     voucherify.post("/sandbox/faults", json={"lose_answer_next": REDEMPTIONS})
