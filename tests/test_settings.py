@@ -2,6 +2,8 @@
 
 import multiprocessing
 import stat
+from multiprocessing.queues import Queue
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import pytest
@@ -215,6 +217,12 @@ def test_a_misspelt_name_in_dotenv_is_named(
     assert line.partition("=")[0] in caught.value.sentence
 
 
+def test_names_of_others_may_be_in_dotenv(monkeypatch: pytest.MonkeyPatch, alone: Path) -> None:
+    """Names that resemble none of ours are left alone: Compose reads the same file."""
+    (alone / ".env").write_text("POSTGRES_PASSWORD=x\nCOMPOSE_PROJECT_NAME=y\nWEB_PORT=8001\n")
+    assert load(monkeypatch, {}).listen.web_port == 8001
+
+
 def test_secrets_are_not_shown(monkeypatch: pytest.MonkeyPatch, alone: Path) -> None:
     """Neither given secrets nor made ones are in the text of the settings, so that logging them leaks nothing."""
     secrets = {
@@ -251,12 +259,29 @@ def test_a_data_dir_that_is_a_file_stops_the_start(monkeypatch: pytest.MonkeyPat
         load(monkeypatch, {"DATA_DIR": str(alone / "taken")})
 
 
+def _install_together(barrier: Barrier, folder: Path, found: "Queue[list[InstallSecrets]]") -> None:
+    made = []
+    for turn in range(20):
+        barrier.wait(20)
+        made.append(install_secrets(folder / str(turn)))
+    found.put(made)
+
+
 def test_install_secrets_are_made_once_by_many(alone: Path) -> None:
-    """Many processes that start at once read the same secrets, from one file that only its owner can read."""
-    with multiprocessing.get_context("spawn").Pool(6) as pool:
-        made: list[InstallSecrets] = pool.map(install_secrets, [alone / "data"] * 24, chunksize=1)
-    assert len({tuple(vars(each).values()) for each in made}) == 1
-    assert len(set(vars(made[0]).values())) == 6
-    assert all(len(value) >= 32 for value in vars(made[0]).values())
-    assert [path.name for path in (alone / "data").iterdir()] == ["install.json"]
-    assert stat.S_IMODE((alone / "data/install.json").stat().st_mode) == 0o600
+    """Processes that start at the same moment read the same secrets, from one file that only its owner can read."""
+    spawn = multiprocessing.get_context("spawn")
+    barrier, found = spawn.Barrier(4), spawn.Queue()
+    processes = [spawn.Process(target=_install_together, args=(barrier, alone, found)) for _ in range(4)]
+    for process in processes:
+        process.start()
+    made = [found.get(timeout=30) for _ in processes]
+    for process in processes:
+        process.join(10)
+    found.close()
+    found.join_thread()
+    for turn, together in enumerate(zip(*made, strict=True)):
+        assert len({tuple(vars(each).values()) for each in together}) == 1
+        assert len(set(vars(together[0]).values())) == 6
+        assert all(len(value) >= 32 for value in vars(together[0]).values())
+        assert [path.name for path in (alone / str(turn)).iterdir()] == ["install.json"]
+        assert stat.S_IMODE((alone / str(turn) / "install.json").stat().st_mode) == 0o600

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import socket
-import warnings
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -18,6 +17,7 @@ from litestar import Litestar
 from app.auth import keys, tokens
 from app.db import migrate
 from app.db.session import Database
+from app.main import create_app
 from app.members.service import Enrolment, enrol
 from app.migrate import first_start
 from app.settings import Settings, load_settings, variables
@@ -32,15 +32,6 @@ def settings_of(folder: Path, **given: str) -> Settings:
         for name, value in {"DATA_DIR": str(folder / "data"), **given}.items():
             patch.setenv(name, value)
         return load_settings()
-
-
-def make_app(settings: Settings) -> Litestar:
-    """The app of the web process. Its routes still declare parameters in ways that Litestar deprecated in 2.25."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        from app.main import create_app
-
-        return create_app(settings)
 
 
 @contextlib.asynccontextmanager
@@ -107,7 +98,7 @@ async def open_web(folder: Path, database_url: str, **settings: str) -> AsyncIte
         made = await first_start(session)
         operator_key = await keys.make(session, "operator", "an operator")
         member, _ = await enrol(session, Enrolment("+48601234567", "Mia"), "till")
-    app = make_app(settings_of(folder, DATABASE_URL=database_url, **settings))
+    app = create_app(settings_of(folder, DATABASE_URL=database_url, **settings))
     async with served(app) as url:
         yield Web(url, app, database, made["register_keys"], made["admin_token"], operator_key, str(member.id))
     await database.close()

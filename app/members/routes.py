@@ -5,7 +5,7 @@ from uuid import UUID
 
 from litestar import Response, Router, get, post
 from litestar.datastructures import State
-from litestar.params import JSONBody, FromPath, QueryParameter
+from litestar.params import FromPath, JSONBody, QueryParameter
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.errors import BadInput, NotFound

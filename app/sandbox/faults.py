@@ -42,8 +42,8 @@ class Faults:
     """These requests are done, and then the connection breaks before a byte of the answer."""
 
     def clear(self) -> None:
-        for item in fields(self):
-            setattr(self, item.name, [] if item.name.endswith("_next") else item.type(0))  # type: ignore[operator]
+        for name, value in vars(Faults()).items():
+            setattr(self, name, value)
 
     def change(self, wanted: dict[str, Any]) -> None:
         """Set what is named, leave the rest. A planned fault may be given alone or as a list.

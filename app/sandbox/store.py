@@ -30,6 +30,7 @@ SCHEMA_VERSION = 1
 _LOCK = 7_220_002
 """Advisory lock: two sandboxes that start at once load the schema in turns."""
 _START_WITHIN = 30.0
+_CLOSE_WITHIN = 1.0
 
 
 class Store:
@@ -55,7 +56,10 @@ class Store:
 
     async def close(self) -> None:
         if self._pool is not None:
-            await self._pool.close()
+            try:
+                await asyncio.wait_for(self._pool.close(), _CLOSE_WITHIN)
+            except TimeoutError:
+                self._pool.terminate()
             self._pool = None
 
     @contextlib.asynccontextmanager
@@ -70,7 +74,10 @@ class Store:
             self.wake()
 
     async def register_webhooks(self, targets: tuple[str, ...]) -> None:
-        """Send everything to these addresses from now on: a project webhook and the distributions for each."""
+        """Send everything to these addresses from now on: a project webhook and the distributions for each.
+
+        Where they are the addresses already, they are switched on again and keep what waits to be sent.
+        """
         rows: list[tuple[str, str, str, str | None, str]] = []
         for target in targets:
             rows.append((new_id("wh"), "webhook", "Project events", None, target))
@@ -79,10 +86,12 @@ class Store:
                 for trigger, name in outbox.DISTRIBUTIONS.items()
             ]
         async with (await self.pool()).acquire() as connection, connection.transaction():
-            await connection.execute("DELETE FROM webhook")
-            await connection.executemany(
-                "INSERT INTO webhook (id, object, name, trigger, target_url) VALUES ($1, $2, $3, $4, $5)", rows
-            )
+            known = await connection.fetch("UPDATE webhook SET active = true RETURNING target_url")
+            if {row["target_url"] for row in known} != set(targets):
+                await connection.execute("DELETE FROM webhook")
+                await connection.executemany(
+                    "INSERT INTO webhook (id, object, name, trigger, target_url) VALUES ($1, $2, $3, $4, $5)", rows
+                )
         await self.load_webhooks()
 
     async def load_webhooks(self) -> None:
@@ -155,10 +164,12 @@ class Store:
         )
 
     async def _first_start(self) -> None:
-        pool = await self._opened()
-        await pool.execute("INSERT INTO setting VALUES ('schema_version', $1)", SCHEMA_VERSION)
         await self._keep_targets()
         await self.register_webhooks(self.config.webhook_targets)
+        # Last, for it says that the first start is done: one that was broken off is done again.
+        await (await self._opened()).execute(
+            "INSERT INTO setting VALUES ('schema_version', $1) ON CONFLICT DO NOTHING", SCHEMA_VERSION
+        )
 
     async def _opened(self) -> "asyncpg.Pool[Any]":
         assert self._pool is not None

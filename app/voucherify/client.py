@@ -167,5 +167,5 @@ def _parsed(response: httpx.Response) -> Any:
         return None
     try:
         return msgspec.json.decode(response.content)
-    except msgspec.DecodeError:
+    except (ValueError, RecursionError):  # msgspec's own, bytes that are not UTF-8, and a tower of brackets
         return response.text

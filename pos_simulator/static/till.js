@@ -1,5 +1,5 @@
 // The till's client: sells the basket through POST /pos/orders under one Idempotency-Key, however often it has to ask.
-import { problem, sentence } from "/static/console/page.js";
+import { localTimes, problem, sentence } from "/static/console/page.js";
 
 const PAUSES = [500, 1000, 2000, 4000, 8000, 8000]; // ms between attempts when the server doesn't answer
 const SLOW = 1500; // ms until the till says that it is still paying
@@ -9,6 +9,7 @@ const till = document.getElementById("till");
 const register = document.querySelector("main").dataset.register;
 
 let paying = false;
+let refreshing = false;
 let stale = false; // something came while the till was busy
 let shown = null; // the member whom the page was told
 
@@ -107,22 +108,38 @@ function pay() {
   else finish(saleOf(button.form), button);
 }
 
-/** Draw the receipt or the basket again, for points or a coupon came. */
-function refresh() {
-  if (drawing() || paying) {
+/** Draw the receipt or the basket again, for points or a coupon came. Whatever somebody presses meanwhile wins. */
+async function refresh() {
+  if (refreshing || drawing() || paying) {
     stale = true;
     return;
   }
   stale = false;
-  const sold = till.querySelector(".sold");
-  const form = document.getElementById("basket");
-  if (sold) {
-    const { order, basket } = sold.dataset;
-    htmx.ajax("GET", `/pos/floor/orders/${order}?basket=${basket}`, { source: till, target: till, swap: "innerHTML" });
-  } else if (form && !form.elements.coupon.value && !document.querySelector("details.enrol[open]")) {
-    // With a coupon on it, drawing would ask Voucherify once more for nothing; nor is somebody who types interrupted.
-    htmx.ajax("POST", "/pos/floor", { source: form, target: till, swap: "innerHTML" });
+  const before = till.firstElementChild;
+  const request = redrawing(before);
+  if (!request) return;
+  refreshing = true;
+  const html = await request.then((response) => (response.ok ? response.text() : null), () => null);
+  refreshing = false;
+  if (html !== null && !drawing() && !paying && till.firstElementChild === before && !typing()) {
+    const focused = document.activeElement?.id;
+    till.innerHTML = html;
+    htmx.process(till);
+    localTimes(till);
+    if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
   }
+  if (stale) refresh();
+}
+
+const typing = () => document.querySelector("details.enrol[open]") !== null;
+
+function redrawing(shownNow) {
+  const { order, basket } = shownNow?.dataset ?? {};
+  if (order) return fetch(`/pos/floor/orders/${order}?basket=${basket}`);
+  // With a coupon on it, drawing would ask Voucherify once more for nothing; nor is somebody who types interrupted.
+  const form = document.getElementById("basket");
+  if (!form || form.elements.coupon.value || typing()) return null;
+  return fetch("/pos/floor", { method: "POST", body: new URLSearchParams(new FormData(form)) });
 }
 
 /** Tell the page who stands at the till, whenever that is somebody else. */

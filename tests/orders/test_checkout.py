@@ -271,6 +271,18 @@ async def test_two_sweepers_settle_an_order_once(shop: Shop) -> None:
     )
 
 
+async def test_what_is_settled_stays_settled(shop: Shop) -> None:
+    """An answer that comes after somebody else settled the order changes neither its status nor its total."""
+    canceled = await begun(shop, shop.purchase(coupon=await shop.coupon()))
+    paid = await begun(shop, shop.purchase())
+    assert await sweep(shop.later) == 2
+    late = {"id": "r_late", "discount": 145, "order_status": "CREATED"}
+    assert (await shop.checkout._pay(canceled.id, late)).status == "CANCELED"
+    assert (await shop.checkout._pay(paid.id, late)).total == 1450
+    assert (await shop.checkout._cancel(paid.id, "Too late.")).status == "PAID"
+    assert [message["properties"]["order_id"] for message in await shop.emitted()] == [str(paid.id)]
+
+
 async def test_the_sweeper_waits_for_voucherify(shop: Shop) -> None:
     """While Voucherify can't be asked an order stays PENDING, and the others are settled all the same."""
     with_coupon = await begun(shop, shop.purchase(coupon=await shop.coupon()))

@@ -1,7 +1,7 @@
 """Insert functions in their own processes: what each way of ending means, and what the deliverer makes of it."""
 
-import sys
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +9,11 @@ import httpx
 import pytest
 import pytest_asyncio
 
+from app.db import migrate
 from app.db.session import Database
 from app.pipeline.functions import FunctionPool, Outcome
 from app.settings import variables
+from tests.conftest import MakeDatabase
 from tests.house import ROOT
 from tests.pipeline.conftest import MakeDeliverer
 from tests.pipeline.road import ORDER, count, deliveries, hurry, order, routed, states, work
@@ -92,26 +94,40 @@ async def made(name):
 '''
 
 
-@pytest_asyncio.fixture
-async def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+@pytest.fixture(scope="module")
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """An adopter's clone with a function of its own: hosts started from here find it, and the rest of ours."""
-    (tmp_path / "functions").mkdir()
-    (tmp_path / "functions/__init__.py").touch()
-    (tmp_path / "functions/probe.py").write_text(PROBE)
-    (tmp_path / "functions/broken.py").write_text("DESTINATION = 'Broken'\nimport a_module_that_there_is_not\n")
-    for name in variables():
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    monkeypatch.setenv("DATA_DIR", str(tmp_path / "data"))
-    monkeypatch.setenv("SANDBOX_URL", "http://127.0.0.1:9")  # nobody listens there
-    return tmp_path
+    folder = tmp_path_factory.mktemp("clone")
+    (folder / "functions").mkdir()
+    (folder / "functions/__init__.py").touch()
+    (folder / "functions/probe.py").write_text(PROBE)
+    (folder / "functions/broken.py").write_text("DESTINATION = 'Broken'\nimport a_module_that_there_is_not\n")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in variables():
+            patch.delenv(name, raising=False)
+        patch.chdir(folder)
+        patch.setenv("PYTHONPATH", str(ROOT))
+        patch.setenv("DATA_DIR", str(folder / "data"))
+        patch.setenv("SANDBOX_URL", "http://127.0.0.1:9")  # nobody listens there
+        yield folder
 
 
-@pytest_asyncio.fixture
-async def pool(folder: Path, database: Database) -> AsyncIterator[FunctionPool]:
+@pytest.fixture
+def folder(shared_folder: Path) -> Path:
+    for mark in ("runs", "once", "crashed"):
+        (shared_folder / mark).unlink(missing_ok=True)
+    return shared_folder
+
+
+@pytest_asyncio.fixture(scope="module")
+async def pool(shared_folder: Path, make_database: MakeDatabase) -> AsyncIterator[FunctionPool]:
+    """One host for all tests here, because it takes a second to start."""
+    url = await make_database("functions")
+    await migrate.upgrade(url)
+    database = Database(url, pool=2)
     async with FunctionPool(database, 1, time_limit=1.0).running() as running:
         yield running
+    await database.close()
 
 
 def event(do: str, **more: Any) -> dict[str, Any]:
@@ -184,8 +200,6 @@ async def test_a_function_that_never_answers_is_stopped_and_the_next_event_runs(
     pool: FunctionPool, do: str, expected: str
 ) -> None:
     """A loop without an end, a sleep and a dying process end in time, are tried again, and harm no other event."""
-    import asyncio
-
     started = asyncio.get_running_loop().time()
     outcome = await run(pool, do)
     assert (outcome.outcome, outcome.retryable, outcome.own) == (expected, True, True)
@@ -312,8 +326,3 @@ async def test_a_nul_from_a_function_does_not_stop_its_lane(
     """What Postgres can't hold is left out of the stored result."""
     await _delivered(database, deliverer, pool, "nul", api)
     assert await count(database, "function_result") == 1
-
-
-def test_hosts_run_by_this_python() -> None:
-    """The host is the same interpreter as the worker, so it has the same packages."""
-    assert sys.executable

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import datetime
+from functools import partial
 from uuid import uuid4
 
 import asyncpg
@@ -29,6 +30,10 @@ END $$
 """
 """Waits until somebody is stuck on writing webhooks, and ends that connection."""
 PAID_ORDER = {"source_id": "o-1", "status": "PAID", "amount": 1000, "customer": {"source_id": "u-1"}}
+
+
+def start_sandbox(database: str, target: str, url: str) -> Sandbox:
+    return create_app(config_for(database, target, url=url))
 
 
 async def test_all_times_come_from_the_clock(api: httpx.AsyncClient) -> None:
@@ -136,10 +141,7 @@ async def test_the_log_can_be_narrowed(api: httpx.AsyncClient) -> None:
 async def test_what_was_committed_survives_a_restart(make_database: MakeDatabase, sink: Sink) -> None:
     """A second sandbox on the same database has the data, the clock and the webhooks that were still waiting."""
     database = await make_database("sandbox_restart")
-
-    def start(url: str) -> Sandbox:
-        return create_app(config_for(database, sink.url, url=url))
-
+    start = partial(start_sandbox, database, sink.url)
     sink.status = 500
     async with served(start) as (url, _), httpx.AsyncClient(base_url=url, headers=KEYS) as api:
         await send(api, "POST", "/sandbox/clock", {"advance": 3600})
@@ -153,6 +155,26 @@ async def test_what_was_committed_survives_a_restart(make_database: MakeDatabase
         await send(api, "POST", "/sandbox/clock", {"advance": 61})
         first, second = await sink.wait(2)
     assert first["id"] == second["id"]
+
+
+async def test_webhooks_follow_an_address_that_moved(make_database: MakeDatabase, sink: Sink) -> None:
+    """The web process got another port at the next start: what waits goes there; an address given by a call stays."""
+    database = await make_database("sandbox_moved")
+    reports = {}
+    for target in ("http://127.0.0.1:9", sink.url):
+        start = partial(start_sandbox, database, target)
+        async with served(start) as (url, _), httpx.AsyncClient(base_url=url, headers=KEYS) as api:
+            await send(api, "POST", "/v1/customers", {"source_id": target})
+            await send(api, "POST", "/sandbox/clock", {"advance": 61})
+            reports[target] = (await send(api, "GET", "/sandbox/webhooks"))["data"]
+            if target == sink.url:
+                assert len(await sink.wait(2, "customer.created")) == 2
+                await send(api, "POST", "/sandbox/webhooks", {"target_url": f"{sink.url}/mine"})
+    assert [hook["id"] for hook in reports[sink.url]] == [hook["id"] for hook in reports["http://127.0.0.1:9"]]
+    store = Store(config_for(database, "http://127.0.0.1:10"))
+    targets = await (await store.pool()).fetch("SELECT DISTINCT target_url FROM webhook")
+    await store.close()
+    assert [row["target_url"] for row in targets] == [f"{sink.url}/mine"]
 
 
 async def test_a_request_that_is_killed_in_the_middle_leaves_no_half(

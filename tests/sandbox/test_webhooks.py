@@ -184,6 +184,9 @@ async def test_after_thirteen_failures_the_webhook_is_disabled(api: httpx.AsyncC
     await send(api, "POST", "/v1/customers", {"source_id": "u-2"})
     await asyncio.sleep(0.1)
     assert len(sink.got) == 13
+    sink.status = 200
+    await send(api, "POST", "/sandbox/webhooks", {"target_url": sink.url})
+    assert {hook["active"] for hook in (await send(api, "GET", "/sandbox/webhooks"))["data"]} == {True}
 
 
 async def test_webhooks_can_be_sent_elsewhere(api: httpx.AsyncClient, sink: Sink) -> None:
