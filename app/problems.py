@@ -3,7 +3,7 @@
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.plugins.problem_details import ProblemDetailsConfig, ProblemDetailsException, ProblemDetailsPlugin
 
-from app.errors import LoyaltyError
+from app.errors import LoyaltyError, NotSignedIn
 from app.telemetry import log
 
 
@@ -31,6 +31,8 @@ def _of_litestar(error: HTTPException) -> ProblemDetailsException:
 
 
 def _headers(error: LoyaltyError) -> dict[str, str] | None:
+    if isinstance(error, NotSignedIn):
+        return {"www-authenticate": "Bearer"}
     return {"retry-after": str(max(1, round(error.retry_after)))} if error.retry_after else None
 
 

@@ -18,7 +18,7 @@ class NewLine(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    product_id: str = Field(min_length=1, max_length=100)
+    product_id: str = Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x20\x7f]+$")
     quantity: int = Field(ge=1, le=1000)
 
 
@@ -26,7 +26,7 @@ class Basket(BaseModel):
     """What is sold to whom. Prices are not sent: they come from the catalogue."""
 
     model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"examples": [{"lines": [{"product_id": "flat-white", "quantity": 2}]}]}
+        extra="forbid", json_schema_extra={"examples": [{"lines": [{"product_id": "coffee", "quantity": 2}]}]}
     )
 
     lines: list[NewLine] = Field(min_length=1, max_length=100)

@@ -47,13 +47,19 @@ def _order_row(source: str, message: dict[str, Any]) -> tuple[Any, ...] | None:
         location.get("id") if isinstance(location, dict) and isinstance(location.get("id"), str) else None,
         source,
         currency,
-        amount("subtotal") + amount("discount"),
+        sum(_price(product, currency) for product in products) if isinstance(products, list) else 0,
         amount("discount"),
         amount("total"),
         sum(_quantity(product) for product in products) if isinstance(products, list) else 0,
         coupon if isinstance(coupon, str) else None,
         datetime.fromisoformat(message["timestamp"]),
     )
+
+
+def _price(product: Any, currency: str) -> int:
+    """The catalogue price of a line, before discounts."""
+    price = product.get("price") if isinstance(product, dict) else None
+    return money.minor(price, currency) * _quantity(product) if isinstance(price, int | float) else 0
 
 
 def _quantity(product: Any) -> int:

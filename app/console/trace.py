@@ -237,5 +237,3 @@ def _text(moment: datetime | None) -> str | None:
 
 def _since(start: datetime, moment: datetime | None) -> float | None:
     return round((moment - start).total_seconds() * 1000, 1) if moment else None
-
-

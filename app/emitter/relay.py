@@ -41,7 +41,7 @@ class Relay:
         """Send one batch of each source that has something due; whether anything was sent."""
         async with self.database.connection() as connection:
             sources = await connection.fetch("SELECT DISTINCT source FROM emission WHERE status = 'pending'")
-        return any([await self._source(row["source"]) for row in sources])
+        return any(await asyncio.gather(*(self._source(row["source"]) for row in sources)))
 
     async def _source(self, source: str) -> bool:
         async with self.database.connection() as connection:

@@ -145,10 +145,7 @@ async def read(connection: asyncpg.Connection, partition: int, after: int, limit
         limit,
     )
     return [
-        StoredEvent(
-            row["position"], row["person"], row["source"], row["message"], row["received_at"]
-        )
-        for row in rows
+        StoredEvent(row["position"], row["person"], row["source"], row["message"], row["received_at"]) for row in rows
     ]
 
 

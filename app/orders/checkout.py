@@ -72,7 +72,10 @@ class Checkout:
         if order.request_hash != purchase.hash():
             raise Conflict("This Idempotency-Key was used for another order: use a new key for a new order.")
         if order.status == "PENDING":
-            order = await (self._finish(order) if is_new else self.take_up(order.id))
+            try:
+                order = await (self._finish(order) if is_new else self.take_up(order.id))
+            except VoucherifyError as error:
+                raise self._unclear(order.id, error.sentence) from error
         if order.status == "CANCELED":
             raise Refused(order.refusal or "The order was canceled.", order_id=str(order.id))
         return order
@@ -114,7 +117,8 @@ class Checkout:
             raise NotFound("No member has this id.")
         if purchase.coupon and purchase.member_id is None:
             raise BadInput("A coupon needs a member: send member_id with it.", field="coupon")
-        products = {product.id: product for product in (await session.exec(select(Product))).all()}
+        asked = select(Product).where(col(Product.id).in_({line.product_id for line in purchase.lines}))
+        products = {product.id: product for product in (await session.exec(asked)).all()}
         lines = price(purchase.lines, products)
         due = totals(lines, 0, location)
         moment = self.now()
@@ -176,10 +180,7 @@ class Checkout:
         except VoucherifyError as error:
             if error.code not in _MAY_BE_DONE:
                 return await self._cancel(order.id, _refusal(error), answered=error.answer)
-            try:
-                return await self._settle(order.id, _refusal(error), answered=error.answer)
-            except VoucherifyError as second:
-                raise self._unclear(order.id, second.sentence) from second
+            return await self._settle(order.id, _refusal(error), answered=error.answer)
         try:
             redeemed = _redeemed(answer["order"], answer["redemptions"][0]["id"], answer)
         except (KeyError, IndexError, TypeError) as error:
@@ -196,7 +197,7 @@ class Checkout:
     def _unclear(self, order_id: UUID, reason: str) -> Busy:
         log.warning("redemption.unclear", order_id=str(order_id), reason=reason)
         return Busy(
-            f"It is not known yet whether the coupon was redeemed: {reason} The order is kept; "
+            f"It is not known yet whether the coupon was redeemed: {reason.rstrip('.')}. The order is kept; "
             "ask again with the same Idempotency-Key.",
             retry_after=self.pending_after,
         )

@@ -21,7 +21,7 @@ def order_completed(order: Order, location: Location, member: Member | None) -> 
         "order_id": str(order.id),
         "affiliation": location.brand,
         "total": major(order.total),
-        "subtotal": major(order.amount - order.discount),
+        "subtotal": major(order.total - order.tax),
         "revenue": major(order.total - order.tax),
         "tax": major(order.tax),
         "discount": major(order.discount),

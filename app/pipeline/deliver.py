@@ -211,9 +211,7 @@ class Deliverer:
             judged = Verdict("refused", f"Given up after {self.budget / 3600:g} h. {judged.sentence}")
         status = {"refused": "failed", "retry": "pending"}.get(judged.outcome, judged.outcome)
         async with self.database.transaction() as connection:
-            kept = await attempts.finish(
-                connection, lane, row, status, judged, held, passed=held > self.order_hold
-            )
+            kept = await attempts.finish(connection, lane, row, status, judged, held, passed=held > self.order_hold)
         if not kept:
             return None
         DELIVERED.labels(row.mapping, judged.outcome).inc()

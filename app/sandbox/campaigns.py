@@ -115,14 +115,17 @@ async def make_codes(work: Work, campaign: asyncpg.Record, count: int) -> list[s
     doc = {name: template.get(name) for name in ("discount", "start_date", "expiration_date") if template.get(name)}
     doc["metadata"] = campaign["doc"].get("metadata", {})
     made: list[str] = []
-    for _ in range(_TRIES):
-        if len(made) >= count:
+    for attempt in range(_TRIES):
+        missing = count - len(made)
+        if not missing:
             break
-        codes = {new_code(template["code_config"]) for _ in range(count - len(made))}
+        # The first draw nearly always does; where a pattern is almost full, draw many to hit what is left of it.
+        codes = {new_code(template["code_config"]) for _ in range(missing if attempt == 0 else 2 * missing + 30)}
         rows = await work.all(
             "INSERT INTO voucher (id, code, campaign_id, type, doc, initial_points, quantity, created_at) "
             "SELECT id, code, $3, $4, $5, $6, $7, $8 FROM unnest($1::text[], $2::text[]) AS new (id, code) "
-            "ON CONFLICT (code) DO NOTHING RETURNING id, code",
+            "WHERE NOT EXISTS (SELECT 1 FROM voucher WHERE voucher.code = new.code) LIMIT $9 "
+            "ON CONFLICT (code) DO NOTHING RETURNING id",
             [new_id("v") for _ in codes],
             list(codes),
             campaign["id"],
@@ -131,6 +134,7 @@ async def make_codes(work: Work, campaign: asyncpg.Record, count: int) -> list[s
             (template.get("loyalty_card") or {}).get("points") or 0,
             template["redemption"]["quantity"],
             work.now,
+            missing,
         )
         made += [row["id"] for row in rows]
         if count == 1 and made:

@@ -10,7 +10,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from app.errors import BadInput, Busy, Conflict, LoyaltyError, NotFound, Refused, VoucherifyError
+from app.errors import BadInput, Busy, Conflict, LoyaltyError, NotFound, Refused
 from app.orders.basket import Line
 from app.orders.checkout import Checkout, Purchase
 from app.orders.models import Order
@@ -293,14 +293,14 @@ async def test_the_sweeper_waits_for_voucherify(shop: Shop) -> None:
     assert await sweep(shop.later) == 1
 
 
-async def test_a_till_that_asks_while_voucherify_is_down_gets_its_error(shop: Shop) -> None:
-    """Asking again with the key while Voucherify is down is answered as retryable, and the order is kept."""
+async def test_a_till_that_asks_while_voucherify_is_down_is_asked_to_wait(shop: Shop) -> None:
+    """Asking again with the key while Voucherify is down is answered Busy with a time, and the order is kept."""
     purchase = shop.purchase(coupon=await shop.coupon())
     await begun(shop, purchase)
     await shop.faults(fail_next={"path": "/v1/orders", "status": 503})
-    with pytest.raises(VoucherifyError) as caught:
+    with pytest.raises(Busy) as caught:
         await shop.later.place(purchase)
-    assert caught.value.retryable
+    assert caught.value.retry_after is not None
     assert [order.status for order in await shop.orders()] == ["PENDING"]
 
 

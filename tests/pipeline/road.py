@@ -1,4 +1,4 @@
-"""What tests of router, lanes and deliverer share: events in a log, our own mappings, a worker that is told when to work."""
+"""What tests of router, lanes and deliverer share: events in a log, our mappings, a worker that works when told to."""
 
 import asyncio
 from typing import Any

@@ -1,4 +1,4 @@
-"""The deliverer against the sandbox: once as far as Voucherify's doors allow, in order, and one bad row harms only itself."""
+"""The deliverer against the sandbox: once, as far as its doors allow; in order; one bad row harms only itself."""
 
 import asyncio
 import contextlib
@@ -140,7 +140,7 @@ async def test_an_order_that_the_redemption_paid_is_only_looked_at(
 async def test_a_refusal_ends_the_row_and_the_next_one_goes_on(
     database: Database, deliverer: MakeDeliverer, api: httpx.AsyncClient
 ) -> None:
-    """400 is final: failed with Voucherify's reason and answer; the person's next row is delivered in the same round."""
+    """400 is final: failed with Voucherify's reason and answer; the person's next row goes in the same round."""
     await fault(api, fail_next={"path": "/v1/orders", "status": 400})
     await routed(database, order("o-1"), order("o-2"))
     await work(deliverer())

@@ -18,7 +18,7 @@ from tests.house import ROOT
 from tests.pipeline.conftest import MakeDeliverer
 from tests.pipeline.road import ORDER, count, deliveries, hurry, order, routed, states, work
 
-PROBE = '''
+PROBE = """
 import asyncio, os, sys, time
 from dataclasses import dataclass
 from datetime import datetime
@@ -91,7 +91,7 @@ async def on_track(event, settings, context):
 async def made(name):
     tally(name)
     return {"made": True}
-'''
+"""
 
 
 @pytest.fixture(scope="module")
@@ -307,8 +307,8 @@ async def test_two_mappings_of_one_event_share_one_run(
     await routed(database, order("o-1"))
     async with database.connection() as connection:
         await connection.execute(
-            """INSERT INTO delivery (event_position, destination, mapping, person, status, attempts, due_at, held, passed,
-                                     created_at)
+            """INSERT INTO delivery (event_position, destination, mapping, person, status, attempts, due_at, held,
+                                     passed, created_at)
                SELECT event_position, destination, 'other', person, status, attempts, due_at, held, passed, created_at
                FROM delivery"""
         )

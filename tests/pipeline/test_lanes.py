@@ -134,9 +134,7 @@ async def test_a_worker_that_lost_its_lane_changes_nothing(database: Database) -
     async with database.transaction() as connection:
         assert not await lanes.prolong(connection, lost, 60)
         assert await attempts.start(connection, lost, row, Request("POST", "http://x.y", {})) is None
-        assert not await attempts.finish(
-            connection, lost, row, "delivered", Verdict("delivered", ""), 0, passed=False
-        )
+        assert not await attempts.finish(connection, lost, row, "delivered", Verdict("delivered", ""), 0, passed=False)
         await lanes.leave(connection, lost)
         assert await connection.fetchval("SELECT status FROM delivery") == "pending"
         assert await connection.fetchval("SELECT owner FROM lane") == held.holder

@@ -39,7 +39,7 @@ def test_every_error_has_its_verdict(error: LoyaltyError, outcome: str, own: boo
 
 
 def test_the_wait_grows_and_is_the_one_that_was_asked_for() -> None:
-    """`Retry-After` counts as it is; without it waits double, to five minutes at most; wrong keys wait half a minute."""
+    """`Retry-After` counts as it is; without it waits double, to five minutes; wrong keys wait half a minute."""
     assert verdict(VoucherifyUnavailable("", code=429, retry_after=17), 5).wait == 17
     waits = [verdict(VoucherifyUnavailable("", code=500), attempts).wait for attempts in (0, 3, 6, 30)]
     assert waits == sorted(waits)

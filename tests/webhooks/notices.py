@@ -23,7 +23,9 @@ def notice(type_: str, data: dict[str, Any], event_id: str | None = None, source
     }
 
 
-def movement(member: UUID, points: int, balance: int, seconds: int, transaction_id: str | None = None) -> dict[str, Any]:
+def movement(
+    member: UUID, points: int, balance: int, seconds: int, transaction_id: str | None = None
+) -> dict[str, Any]:
     """Points moved on the member's card, `seconds` after the start, to this balance."""
     transaction = {
         "id": transaction_id or f"vtx_{uuid4().hex}",

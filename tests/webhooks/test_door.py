@@ -44,7 +44,7 @@ async def test_a_body_that_was_laid_out_anew_passes_with_the_compact_signature(w
 
 
 async def test_a_repetition_is_answered_well_and_stored_once(web: Web) -> None:
-    """Delivered again, also under another `id` of the envelope, it is 202 and one row; another source is another row."""
+    """Delivered again, also under another envelope `id`, it is 202 and one row; another source is another row."""
     body = movement(uuid4(), 1, 1, 0)
     answers = [await post(web, body), await post(web, {**body, "id": "whs_other"})]
     assert [(answer.status_code, answer.json()["stored"]) for answer in answers] == [(202, True), (202, False)]

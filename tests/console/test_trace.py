@@ -1,0 +1,133 @@
+"""The trace of orders that are under way, that failed, and that are done, through real processes."""
+
+import random
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.house import PATIENCE, House
+
+
+@pytest.fixture
+def member(house: House) -> str:
+    enrolled = house.enrol(f"+4861{random.randrange(10**6, 10**7)}")
+    return str(enrolled["id"])
+
+
+@pytest.fixture
+def faults(house: House) -> Iterator[httpx.Client]:
+    """Trouble in the sandbox, over when the test is."""
+    with httpx.Client(base_url=house.sandbox) as client:
+        yield client
+        client.delete("/sandbox/faults")
+
+
+def states(trace: dict[str, Any]) -> dict[str, str]:
+    return {step["name"]: step["state"] for step in trace["steps"]}
+
+
+def ended(house: House, order_id: str, state: str) -> dict[str, Any]:
+    """The trace once it has this state."""
+    until = time.monotonic() + PATIENCE
+    while (trace := house.trace(order_id, complete=False))["state"] != state:
+        assert time.monotonic() < until, trace
+        time.sleep(0.05)
+    return trace
+
+
+def test_an_order_is_running_until_the_worker_took_it_on(house: House, member: str) -> None:
+    """Without a worker the trace ends at the till and names what is missing; with one again it is done, every step."""
+    house.stop("worker")
+    try:
+        order = house.pay(member, {"coffee": 1}).json()
+        running = house.trace(order["id"], complete=False)
+    finally:
+        house.start("worker")
+    assert (running["state"], running["complete"], running["total_ms"]) == ("running", False, None)
+    assert running["missing"] == [
+        "relay", "door", "route", "function", "deliver", "voucherify", "webhook", "profile", "screen",
+    ]  # fmt: skip
+    assert {states(running)[name] for name in ("till", "pending", "paid")} == {"done"}
+    done = house.trace(order["id"])
+    assert (done["state"], done["missing"]) == ("done", [])
+    assert set(states(done).values()) == {"done", "skipped"}
+    times = [step["at_ms"] for step in done["steps"] if step["name"] in {"till", "paid", "door", "route", "deliver"}]
+    assert times == sorted(times)
+    assert 0 < done["total_ms"] < PATIENCE * 1000
+
+
+def test_an_order_that_voucherify_refused_has_failed_with_its_reason(
+    house: House, member: str, faults: httpx.Client
+) -> None:
+    """The step that failed has what was sent, what was answered and why; what comes after it did not happen."""
+    faults.post("/sandbox/faults", json={"fail_next": {"path": "/v1/orders", "status": 400}})
+    order = house.pay(member, {"coffee": 1}).json()
+    trace = ended(house, order["id"], "failed")
+    deliver = next(step for step in trace["steps"] if step["name"] == "deliver")
+    assert (states(trace)["route"], deliver["state"], states(trace)["voucherify"]) == ("done", "failed", "waiting")
+    assert deliver["sent"]["body"]["source_id"] == order["id"]
+    assert deliver["received"]["status"] == 400
+    assert "Planned by POST /sandbox/faults" in deliver["note"]
+    assert "deliver" in trace["missing"]
+
+
+def test_an_order_that_waits_for_voucherify_is_running_and_says_why(
+    house: House, member: str, faults: httpx.Client
+) -> None:
+    """While tries fail the trace shows how many there were and what was answered last, then it goes on."""
+    faults.post("/sandbox/faults", json={"fail_next": {"path": "/v1/orders", "status": 503, "count": 2}})
+    order = house.pay(member, {"coffee": 1}).json()
+    done = house.trace(order["id"])
+    deliver = next(step for step in done["steps"] if step["name"] == "deliver")
+    assert (done["state"], deliver["received"]["tries"]) == ("done", 3)
+    assert done["points"] is not None
+
+
+def test_an_order_that_there_is_not_is_a_problem(house: House) -> None:
+    """404 with a sentence, and nothing without credentials."""
+    path = "/console/orders/00000000-0000-4000-8000-000000000000/trace"
+    with house.operator() as operator:
+        assert (operator.get(path).status_code, operator.get(path).json()["detail"]) == (
+            404,
+            "There is no order with this id.",
+        )
+    assert httpx.get(house.web + path).status_code == 401
+
+
+def test_both_processes_have_their_figures(house: House, member: str) -> None:
+    """`/metrics` of web and worker has ingest, lag, deliveries, lanes, webhooks and the calls to Voucherify."""
+    house.trace(house.pay(member, {"coffee": 1}).json()["id"])
+    web, worker = (httpx.get(f"{url}/metrics").text for url in (house.web, house.worker))
+    for figure in (
+        "loyalty_log_lag_events 0.0",
+        'loyalty_deliveries_rows{status="delivered"}',
+        'loyalty_emissions_rows{status="sent"}',
+        "loyalty_lane_age_seconds",
+        "loyalty_webhook_lag_seconds",
+    ):
+        assert figure in web
+        assert figure in worker
+    assert 'loyalty_events_ingested_total{outcome="stored",source="till"}' in web
+    assert 'loyalty_webhooks_total{outcome="stored"}' in web
+    assert 'loyalty_deliveries_total{action="order-paid",outcome="delivered"}' in worker
+    assert 'loyalty_voucherify_calls_total{method="POST",resource="v1/orders",status="200"}' in worker
+
+
+def test_a_dependency_that_is_missing_is_named(house: House) -> None:
+    """`/health` says which of the four is missing and how; without a worker the web process itself stays ready."""
+    assert httpx.get(f"{house.web}/health").json()["checks"] == dict.fromkeys(
+        ("database", "worker", "voucherify", "segment"), "ok"
+    )
+    house.stop("worker")
+    try:
+        answer, ready = httpx.get(f"{house.web}/health"), httpx.get(f"{house.web}/health/ready")
+    finally:
+        house.start("worker")
+    assert (answer.status_code, ready.status_code) == (503, 200)
+    checks = answer.json()["checks"]
+    assert checks.pop("worker").startswith("none is running")
+    assert set(checks.values()) == {"ok"}
+    assert httpx.get(f"{house.web}/health/live").status_code == 200
