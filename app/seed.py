@@ -6,9 +6,10 @@ It can be called again at any time: what is there already stays as it is.
 import asyncio
 import sys
 from typing import Any
+from urllib.parse import quote
 
 from app.db.session import open_database
-from app.demo.programme import CAMPAIGNS, EARNING_RULES, LOYALTY
+from app.demo.programme import CAMPAIGNS, EARNING_RULES, LOYALTY, METADATA_SCHEMAS
 from app.demo.shop import MEMBERS
 from app.errors import LoyaltyError, SettingError, VoucherifyRefused
 from app.members.service import Enrolment, enrol
@@ -18,12 +19,15 @@ from app.voucherify.client import Client
 
 
 async def seed_programme(client: Client) -> None:
-    """Make the campaigns and the earning rules that are not there yet."""
+    """Make the campaigns and the earning rules that are not there yet, and state what metadata there is."""
+    for schema in METADATA_SCHEMAS:
+        await client.call("POST", "/sandbox/metadata-schemas", schema)
     for campaign in CAMPAIGNS:
         await _campaign(client, campaign)
-    rules = await client.call("GET", f"/v1/loyalties/{await _id(client, LOYALTY)}/earning-rules")
+    loyalty = await client.call("GET", f"/v1/campaigns/{quote(LOYALTY)}")
+    rules = await client.call("GET", f"/v1/loyalties/{loyalty['id']}/earning-rules")
     if not rules["data"]:
-        await client.call("POST", f"/v1/loyalties/{await _id(client, LOYALTY)}/earning-rules", EARNING_RULES)
+        await client.call("POST", f"/v1/loyalties/{loyalty['id']}/earning-rules", EARNING_RULES)
 
 
 async def _campaign(client: Client, campaign: dict[str, Any]) -> None:
@@ -33,11 +37,6 @@ async def _campaign(client: Client, campaign: dict[str, Any]) -> None:
     except VoucherifyRefused as error:
         if error.key != "duplicate_found":
             raise
-
-
-async def _id(client: Client, name: str) -> str:
-    found: dict[str, Any] = await client.call("GET", f"/v1/campaigns/{name.replace(' ', '%20')}")
-    return str(found["id"])
 
 
 async def run(settings: Settings) -> None:

@@ -126,6 +126,14 @@ class House:
         """An operator: a client with the admin token."""
         return httpx.Client(base_url=self.web, timeout=20, headers={"authorization": f"Bearer {self.admin_token}"})
 
+    def voucherify(self, method: str, path: str, body: Any = None) -> Any:
+        """A call to the sandbox with the keys of this install."""
+        keys = json.loads((self.folder / "install.json").read_text())
+        headers = {"x-app-id": keys["sandbox_application_id"], "x-app-token": keys["sandbox_secret_key"]}
+        answer = httpx.request(method, self.sandbox + path, json=body, headers=headers, timeout=10)
+        assert answer.is_success, answer.text
+        return answer.json()
+
     def enrol(self, phone: str, first_name: str = "Test") -> dict[str, Any]:
         """Enrol a member at the till and wait for the card."""
         with self.till() as till:

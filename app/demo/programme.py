@@ -29,6 +29,11 @@ CAMPAIGNS: list[dict[str, Any]] = [
     },
 ]
 
+METADATA_SCHEMAS: list[dict[str, Any]] = [
+    # Voucherify's door for Segment keeps what the project's schema defines and drops the rest without a word.
+    {"related_object": "customer", "properties": {"registered_customer": "boolean", "enrolled_by": "string"}},
+]
+
 EARNING_RULES: list[dict[str, Any]] = [
     {
         "event": "order.paid",

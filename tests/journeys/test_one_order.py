@@ -1,6 +1,7 @@
 """One order on its whole road, through real processes."""
 
 import random
+import time
 from typing import Any
 
 import pytest
@@ -17,11 +18,10 @@ def phone() -> str:
     return f"+4860{random.randrange(10**6, 10**7)}"
 
 
-def of_order(house: House, order_id: str) -> list[dict[str, Any]]:
-    """The sandbox's transactions of the card that earned by this order."""
-    with house.operator() as operator:
-        found: list[dict[str, Any]] = operator.get(f"/console/orders/{order_id}/trace").json()["steps"][9]["received"]
-        return found
+def ledger(house: House, member: dict[str, Any]) -> list[int]:
+    """The points of each transaction of the member's card, as the sandbox has them."""
+    found = house.voucherify("GET", f"/v1/loyalties/members/{member['card']}/transactions")
+    return [row["details"]["balance"]["points"] for row in found["data"]]
 
 
 def test_an_order_reaches_the_phone_with_points_and_a_coupon(house: House) -> None:
@@ -70,11 +70,18 @@ def test_an_order_without_a_member_stays_out_of_voucherify(house: House) -> None
     assert next(step for step in trace["steps"] if step["name"] == "deliver")["state"] == "skipped"
 
 
+def test_enrolling_makes_the_customer_with_its_metadata(house: House) -> None:
+    """What a member gave at the till is on the customer in Voucherify, metadata that its schema defines as well."""
+    member = house.enrol(phone(), "Ada")
+    customer = house.voucherify("GET", f"/v1/customers/{member['id']}")
+    assert (customer["name"], customer["phone"]) == ("Ada", member["phone"])
+    assert customer["metadata"] == {"registered_customer": True, "enrolled_by": "till"}
+    assert customer["loyalty"]["campaigns"]["Loyalty Program"]["points"] == 50
+
+
 @pytest.mark.parametrize("pause", [0.0, 0.03, 0.08, 0.15])
 def test_a_worker_killed_in_the_middle_of_a_sale_changes_nothing(house: House, pause: float) -> None:
     """A worker killed at some moment of a sale and started again leaves one order, one earning, one coupon."""
-    import time
-
     member = house.enrol(phone())
     order = house.pay(member["id"], {"fuel": 1}).json()
     time.sleep(pause)
@@ -84,4 +91,6 @@ def test_a_worker_killed_in_the_middle_of_a_sale_changes_nothing(house: House, p
     assert trace["points"] == 16
     assert trace["profile"]["loyalty"]["balance"] == 50 + 16
     assert [coupon["code"] for coupon in trace["profile"]["coupons"]] == [trace["coupon"]]
-    assert len(of_order(house, order["id"])) == 1
+    assert ledger(house, member) == [16]
+    published = house.voucherify("GET", f"/v1/publications?customer={member['id']}&campaign=Big%20basket")
+    assert [row["voucher"]["code"] for row in published["publications"]] == [trace["coupon"]]
