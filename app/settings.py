@@ -6,15 +6,12 @@ own door. A wrong value stops the start with one sentence that names the variabl
 """
 
 import difflib
-import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Literal
 
 from dotenv import dotenv_values
-from pydantic import Field, SecretStr, ValidationError
-from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import SecretStr, ValidationError
 
 from app.addresses import (
     SEGMENT_HOSTS,
@@ -27,136 +24,22 @@ from app.addresses import (
 )
 from app.errors import SettingError
 from app.install import InstallSecrets, install_secrets
+from app.setting_groups import (
+    GROUPS,
+    AuthSettings,
+    DatabaseSettings,
+    GeneralSettings,
+    ListenSettings,
+    SegmentSettings,
+    VoucherifySettings,
+    WorkerSettings,
+    is_secret,
+    variable_of,
+    variables,
+)
 
-Port = Annotated[int, Field(ge=1, le=65535)]
-LONGEST = 30 * 86400.0
-"""Seconds: no wait is longer than 30 days."""
 SHORTEST_SECRET = 32
 """Letters: what HMAC-SHA256 needs, so that its tokens can't be forged."""
-
-
-class _SecretFiles(PydanticBaseSettingsSource):
-    """`NAME_FILE` for every secret: the way Docker and Kubernetes hand over secrets."""
-
-    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002 - the base class's signature
-        return None, field_name, False
-
-    def __call__(self) -> dict[str, Any]:
-        values: dict[str, Any] = {}
-        given = {**dotenv_values(".env"), **os.environ}
-        for name, field in self.settings_cls.model_fields.items():
-            variable = _variable(self.settings_cls, name) + "_FILE"
-            path = given.get(variable)
-            if path and _is_secret(field):
-                values[name] = _read_secret(variable, path)
-        return values
-
-
-class _Group(BaseSettings):
-    model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True, env_ignore_empty=True)
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the base class's signature
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return init_settings, env_settings, _SecretFiles(settings_cls), dotenv_settings
-
-
-class GeneralSettings(_Group):
-    data_dir: Path = Path(".data")
-    """Where the embedded Postgres and the secrets of this install live."""
-    data_region: Region | None = None
-    """Picks the hosts of Segment and Voucherify; a mix of regions stops the start."""
-    public_url: str = ""
-    """The address under which others reach the web process. Unset: `http://WEB_HOST:WEB_PORT`."""
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
-    log_format: Literal["console", "json"] = "console"
-
-
-class DatabaseSettings(_Group):
-    database_url: SecretStr | None = None
-    """`postgresql://user:password@host/name`. Unset: the embedded Postgres."""
-    sandbox_database_url: SecretStr | None = None
-    """The sandbox's own database. Unset: database `sandbox` on the same server."""
-    database_pool: Annotated[int, Field(ge=2, le=200)] = 15
-    """Connections that one process may hold."""
-
-
-class ListenSettings(_Group):
-    web_host: str = "127.0.0.1"
-    web_port: Port = 8000
-    worker_host: str = "127.0.0.1"
-    worker_port: Port = 8200
-    """Health and metrics of the worker."""
-    sandbox_host: str = "127.0.0.1"
-    sandbox_port: Port = 8100
-    sandbox_url: str = ""
-    """The address of the sandbox. Unset: `http://SANDBOX_HOST:SANDBOX_PORT`."""
-
-
-class VoucherifySettings(_Group):
-    model_config = SettingsConfigDict(env_prefix="VOUCHERIFY_")
-
-    api_url: str = ""
-    application_id: SecretStr | None = None
-    secret_key: SecretStr | None = None
-    integration_application_id: SecretStr | None = None
-    """An integration key (Integration = Segment): its quota is a separate one. Used by the `segmentio` transport."""
-    integration_secret_key: SecretStr | None = None
-    transport: Literal["segmentio", "v1"] = "segmentio"
-    """The road of the three official actions: Voucherify's door for Segment, or the public `/v1`."""
-    segmentio_url: str = ""
-    """Unset: `api_url` with the word `api` in its host replaced by `segmentio`."""
-    webhook_secret: SecretStr | None = None
-    """Signs the webhooks that Voucherify sends. Unset outside sandbox mode: there is no webhook endpoint."""
-    timeout: Annotated[float, Field(gt=0, le=180)] = 10.0
-    """Seconds until a call counts as unanswered."""
-
-
-class SegmentSettings(_Group):
-    model_config = SettingsConfigDict(env_prefix="SEGMENT_")
-
-    host: str = ""
-    """Where emissions go. Unset: our own door. The word `segment`: Segment's host in `DATA_REGION`."""
-    write_key_till: SecretStr | None = None
-    write_key_phone: SecretStr | None = None
-    write_key_online_store: SecretStr | None = None
-    write_key_voucherify: SecretStr | None = None
-    """What Voucherify tells us goes to Segment under this key. Unset with real Segment: Voucherify's own integration
-    with Segment does that."""
-
-
-class AuthSettings(_Group):
-    model_config = SettingsConfigDict(env_prefix="AUTH_")
-
-    secret: SecretStr | None = None
-    """Signs member tokens and screen sessions. Unset: made once per install."""
-    development_sign_in: bool | None = None
-    """Sign-in by phone number alone, and the floor signed in by itself. Unset: only while the sandbox is used."""
-
-
-class WorkerSettings(_Group):
-    model_config = SettingsConfigDict(env_prefix="WORKER_")
-
-    partitions: Annotated[int, Field(ge=1, le=1024)] = 8
-    """Shares of the event log that workers divide among them. Must be the same everywhere; never shrink it."""
-    lanes: Annotated[int, Field(ge=1, le=1000)] = 16
-    """Lanes that one worker delivers at the same time."""
-    functions: Annotated[int, Field(ge=1, le=32)] = 2
-    """Processes that run insert functions."""
-    lease: Annotated[float, Field(ge=1, le=300)] = 10.0
-    """Seconds after which the share of a worker that died is taken over."""
-    order_hold: Annotated[float, Field(ge=0, le=LONGEST)] = 300.0
-    """Seconds that a delivery which fails for its own reasons may hold up the later ones of its person."""
-    delivery_budget: Annotated[float, Field(ge=1, le=LONGEST)] = 4 * 3600.0
-    """Seconds of trying after which a delivery is given up."""
-    pending_order_after: Annotated[float, Field(ge=1, le=LONGEST)] = 30.0
-    """Seconds after which the sweeper takes up an order that is still PENDING. Longer than `VOUCHERIFY_TIMEOUT`."""
 
 
 @dataclass(frozen=True)
@@ -189,22 +72,6 @@ class Settings:
     @property
     def data_dir(self) -> Path:
         return self.general.data_dir.absolute()
-
-
-GROUPS: tuple[type[_Group], ...] = (
-    GeneralSettings,
-    DatabaseSettings,
-    ListenSettings,
-    VoucherifySettings,
-    SegmentSettings,
-    AuthSettings,
-    WorkerSettings,
-)
-
-
-def variables() -> dict[str, Any]:
-    """The name of every environment variable that is a setting, with its default."""
-    return {_variable(group, name): field.default for group in GROUPS for name, field in group.model_fields.items()}
 
 
 def load_settings() -> Settings:
@@ -321,32 +188,12 @@ def _install(data_dir: Path) -> InstallSecrets:
         ) from error
 
 
-def _variable(group: type[BaseSettings], name: str) -> str:
-    return f"{group.model_config.get('env_prefix', '')}{name}".upper()
-
-
-def _is_secret(field: FieldInfo) -> bool:
-    return "SecretStr" in str(field.annotation)
-
-
-def _read_secret(variable: str, path: str) -> str:
-    try:
-        value = Path(path).read_text().strip()
-    except OSError as error:
-        raise SettingError(f"{variable} names {path}, which can't be read: {error.strerror}.") from error
-    except UnicodeDecodeError as error:
-        raise SettingError(f"{variable} names {path}, which is not text.") from error
-    if not value:
-        raise SettingError(f"{variable} names {path}, which is empty.")
-    return value
-
-
 def _sentence(error: ValidationError) -> str:
     first = error.errors()[0]
     group = next(group for group in GROUPS if group.__name__ == error.title)
     name = str(first["loc"][0])
-    shown = "" if _is_secret(group.model_fields[name]) else f" (it is {first['input']!r})"
-    return f"{_variable(group, name)} is not valid{shown}: {first['msg'][0].lower()}{first['msg'][1:]}."
+    shown = "" if is_secret(group.model_fields[name]) else f" (it is {first['input']!r})"
+    return f"{variable_of(group, name)} is not valid{shown}: {first['msg'][0].lower()}{first['msg'][1:]}."
 
 
 _OUR_PREFIXES = ("AUTH_", "DATABASE_", "SANDBOX_", "SEGMENT_", "VOUCHERIFY_", "WEB_", "WORKER_")
@@ -359,10 +206,10 @@ def _refuse_unknown_names() -> None:
     """
     known = set(variables())
     known |= {
-        f"{_variable(group, name)}_FILE"
+        f"{variable_of(group, name)}_FILE"
         for group in GROUPS
         for name, field in group.model_fields.items()
-        if _is_secret(field)
+        if is_secret(field)
     }
     for name in dotenv_values(".env"):
         near = difflib.get_close_matches(name.upper().removesuffix("_FILE"), known, n=1, cutoff=0.8)

@@ -13,7 +13,7 @@ from app.orders.basket import Line, Totals, price, totals
 from app.orders.models import Location, Order, Product
 from app.orders.translate import voucherify_order
 from app.voucherify.client import Client
-from app.voucherify.redemptions import validate
+from app.voucherify.redemptions import REASONS, validate
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def refusal(answer: Mapping[str, Any]) -> str:
     for redeemable in (*answer.get("redeemables", ()), *answer.get("inapplicable_redeemables", ())):
         result = redeemable.get("result", {})
         error = result.get("error", {})
-        told = error.get("details") or error.get("message") or result.get("details", {}).get("message")
+        told = REASONS.get(error.get("key")) or error.get("message") or result.get("details", {}).get("message")
         if told:
             return str(told)
     return "Voucherify gave no reason."

@@ -11,7 +11,8 @@ import pytest
 from app.addresses import segmentio_url
 from app.errors import SettingError
 from app.install import InstallSecrets, install_secrets
-from app.settings import Settings, load_settings, variables
+from app.setting_groups import variables
+from app.settings import Settings, load_settings
 
 LONG = "x" * 40
 REAL = {

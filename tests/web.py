@@ -20,7 +20,8 @@ from app.db.session import Database
 from app.main import create_app
 from app.members.service import Enrolment, enrol
 from app.migrate import first_start
-from app.settings import Settings, load_settings, variables
+from app.setting_groups import variables
+from app.settings import Settings, load_settings
 
 
 def settings_of(folder: Path, **given: str) -> Settings:

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from sqlmodel import Field, Index, SQLModel
 
-from app.db.base import utc_field
+from app.db.base import amount_field, utc_field
 
 
 class OrderFact(SQLModel, table=True):
@@ -19,9 +19,9 @@ class OrderFact(SQLModel, table=True):
     location_id: str | None = None
     source: str
     currency: str
-    amount: int
-    discount: int
-    total: int
+    amount: int = amount_field()
+    discount: int = amount_field()
+    total: int = amount_field()
     items: int
     coupon: str | None = None
     completed_at: datetime = utc_field()
@@ -38,8 +38,8 @@ class PointMovement(SQLModel, table=True):
     card: str
     type: str
     """`POINTS_ACCRUAL`, `POINTS_REDEMPTION`, …"""
-    points: int
-    balance: int | None = None
+    points: int = amount_field()
+    balance: int | None = amount_field(default=None)
     """Of the card, after it."""
     order_id: str | None = None
     reason: str | None = None

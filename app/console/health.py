@@ -8,6 +8,8 @@ from litestar.datastructures import State
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, Gauge, generate_latest
 
 from app.db.session import Database
+from app.db.trouble import NOT_THE_WORK
+from app.telemetry import log
 
 LOG_LAG = Gauge("loyalty_log_lag_events", "Events that wait to be routed.")
 EMISSIONS = Gauge("loyalty_emissions_rows", "Emissions in the outbox by state.", ["status"])
@@ -45,7 +47,10 @@ async def health(state: State) -> Response[dict[str, Any]]:
 @get("/metrics", role="public", operation_id="metrics", media_type=MediaType.TEXT)
 async def metrics(state: State) -> Response[bytes]:
     """Prometheus: this process's counters, and what the database says about the whole."""
-    await _measure(state.database)
+    try:
+        await _measure(state.database)
+    except NOT_THE_WORK as error:  # the process's own counters are there all the same
+        log.warning("metrics.without_database", error=type(error).__name__)
     return Response(generate_latest(REGISTRY), media_type=CONTENT_TYPE_LATEST)
 
 

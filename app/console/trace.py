@@ -28,6 +28,7 @@ STEPS: tuple[tuple[str, str, str], ...] = (
 )
 
 
+_AFTER_ROUTE = ("function", "deliver", "voucherify", "webhook", "profile", "screen")
 NO_POINTS_AFTER = timedelta(seconds=3)
 """An order that Voucherify counts as paid and for which no points came in this time earned none."""
 
@@ -148,10 +149,15 @@ def _to_segment(steps: dict[str, _Step], found: rows.Found) -> None:
 
 def _to_voucherify(steps: dict[str, _Step], found: rows.Found) -> None:
     if found.order["member_id"] is None and found.event is not None:
-        for name in ("route", "function", "deliver", "voucherify", "webhook", "profile", "screen"):
+        for name in ("route", *_AFTER_ROUTE):
             steps[name] = _Step("skipped", note="An order without a member does not go to Voucherify.")
         return
     if not found.deliveries:
+        routed = found.changes.get("event.routed")
+        if routed is not None:
+            steps["route"] = _Step("done", routed["created_at"], note="No mapping takes this event.")
+            for name in _AFTER_ROUTE:
+                steps[name] = _Step("skipped", note="No mapping takes this event.")
         return
     first = found.deliveries[0]
     planned = [{"destination": row["destination"], "mapping": row["mapping"]} for row in found.deliveries]

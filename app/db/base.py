@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import DateTime
+from sqlalchemy import BigInteger, DateTime
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
@@ -25,6 +25,11 @@ def now() -> datetime:
 def utc_field(**options: Any) -> Any:
     """A `timestamptz` column."""
     return Field(sa_type=DateTime(timezone=True), **options)
+
+
+def amount_field(**options: Any) -> Any:
+    """A `bigint` column for money in minor units, or points: an `int` ends at 21 million of a currency with cents."""
+    return Field(sa_type=BigInteger, **options)
 
 
 def json_field(**options: Any) -> Any:

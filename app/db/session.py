@@ -28,6 +28,7 @@ class Database:
             max_overflow=0,
             pool_timeout=10,
             pool_pre_ping=True,
+            hide_parameters=True,  # in error messages: they are people's data
             json_deserializer=msgspec.json.decode,
             connect_args={"timeout": 10, "server_settings": {"application_name": "loyalty-accelerator"}},
         )

@@ -25,7 +25,7 @@ from app.orders.translate import order_completed, voucherify_order
 from app.telemetry import log
 from app.voucherify import orders as voucherify_orders
 from app.voucherify.client import Client
-from app.voucherify.redemptions import redeem, redemption
+from app.voucherify.redemptions import REASONS, redeem, redemption
 
 _MAY_BE_DONE = frozenset({408, 500}) | frozenset(range(505, 600))
 """Answers after which Voucherify is through with the call, but may have done it before it failed."""
@@ -255,19 +255,7 @@ def _redeemed(order: dict[str, Any], redemption_id: str, answered: Any) -> dict[
     }
 
 
-_REASONS = {
-    "quantity_exceeded": "it has been used already",
-    "voucher_expired": "it has expired",
-    "voucher_not_active": "it is not valid yet",
-    "voucher_disabled": "it is switched off",
-    "not_found": "there is no such code",
-    "resource_not_found": "there is no such code",
-    "customer_rules_violated": "it is not for this member",
-    "order_rules_violated": "it is not for this basket",
-}
-
-
 def _refusal(error: VoucherifyError) -> str:
     if error.retryable:
         return f"The coupon can't be checked now. {error.sentence} Nothing was redeemed: take it off, or try again."
-    return f"The coupon can't be used: {_REASONS.get(error.key, error.sentence)}. Nothing was redeemed."
+    return f"The coupon can't be used: {REASONS.get(error.key, error.sentence)}. Nothing was redeemed."

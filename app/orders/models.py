@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 from sqlalchemy import BigInteger, Identity
 from sqlmodel import Column, Field, Index, SQLModel, UniqueConstraint, text
 
-from app.db.base import json_field, utc_field
+from app.db.base import amount_field, json_field, utc_field
 
 
 class Location(SQLModel, table=True):
@@ -37,7 +37,7 @@ class Product(SQLModel, table=True):
     id: str = Field(primary_key=True)
     name: str
     category: str
-    price: int
+    price: int = amount_field()
     """Minor units, for one."""
     active: bool = True
     position: int = 0
@@ -71,11 +71,11 @@ class Order(SQLModel, table=True):
     currency: str
     lines: list[dict[str, Any]] = json_field()
     """`{product_id, name, category, quantity, price, amount}`; priced when the order was made."""
-    amount: int
+    amount: int = amount_field()
     """Before discounts."""
-    discount: int = 0
-    tax: int = 0
-    total: int = 0
+    discount: int = amount_field(default=0)
+    tax: int = amount_field(default=0)
+    total: int = amount_field(default=0)
     coupon: str | None = None
     redemption: dict[str, Any] | None = json_field(default=None, nullable=True)
     """The call that redeemed the coupon: `{sent, answered, id, discount, order_status, ended_at}`."""

@@ -17,9 +17,9 @@ from app.db.trouble import NOT_THE_WORK
 from app.db.wake import Wakeups
 from app.errors import LoyaltyError, VoucherifyRefused
 from app.pipeline import attempts, lanes
+from app.pipeline.bridge import payload_for
 from app.pipeline.functions import FunctionPool, Outcome
 from app.pipeline.lanes import Claim
-from app.pipeline.mapping import UNDEFINED, MappingError
 from app.pipeline.mappings import CompiledMapping
 from app.pipeline.verdict import Verdict, verdict
 from app.telemetry import DELIVERED, log
@@ -123,7 +123,7 @@ class Deliverer:
         except NOT_THE_WORK:
             raise
         except Exception as error:  # noqa: BLE001 - whatever a row does to us, the others go on
-            log.exception("delivery.broke", mapping=row.mapping)
+            log.error("delivery.broke", mapping=row.mapping, error=type(error).__name__)
             sentence = f"{type(error).__name__}: {error}"[:2000]
             return await self._finish(lane, row, Verdict("retry", sentence, backoff(row.attempts, cap=300.0), own=True))
 
@@ -147,9 +147,8 @@ class Deliverer:
         if result.outcome != "returned":
             return await self._finish(lane, row, Verdict("refused", f"{result.outcome}: {result.error}"))
         try:
-            mapped = mapping.maps(result.event)
-            payload = mapping.action.validate({} if mapped is UNDEFINED else mapped)
-        except (MappingError, LoyaltyError) as error:
+            payload = payload_for(mapping.action, mapping.maps, result.event or {})
+        except LoyaltyError as error:
             return await self._finish(lane, row, Verdict("refused", str(error)))
         return await self._act(lane, row, mapping, payload)
 
@@ -215,5 +214,6 @@ class Deliverer:
         if not kept:
             return None
         DELIVERED.labels(row.mapping, judged.outcome).inc()
-        log.info("delivery.tried", outcome=judged.outcome, mapping=row.mapping, reason=judged.sentence or None)
+        # Not the sentence: it may quote an answer about somebody. The row has it.
+        log.info("delivery.tried", outcome=judged.outcome, mapping=row.mapping, attempt=row.attempts + 1)
         return judged

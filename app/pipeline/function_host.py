@@ -47,7 +47,7 @@ class _Pipe:
     async def read(self) -> Any:
         line = await asyncio.to_thread(self._in.readline)
         if not line:
-            sys.exit(0)  # the worker is gone
+            os._exit(0)  # the worker is gone
         return json.loads(line)
 
     def write(self, answer: Any) -> None:
@@ -91,7 +91,7 @@ async def run(function: str, event: dict[str, Any], client: Client, memory: _Pip
         # Wrong keys and an outage are not the event's fault: it waits as it would before the destination itself.
         answer |= {"retry_after": judged.wait if isinstance(error, VoucherifyRejectsKeys) else error.retry_after}
         answer |= {"own": judged.own}
-    except Exception as error:  # noqa: BLE001 - whatever a function raises is its own failure, not the worker's
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a function raises is its own failure, not the worker's
         where = "".join(traceback.format_tb(error.__traceback__)[-1:])
         answer |= {"outcome": "bad_request", "error": f"{type(error).__name__}: {error}\n{where}"[:2000]}
     sys.stdout = sys.__stdout__

@@ -66,7 +66,7 @@ class Router:
                 await self._apply(connection, events[:middle])
                 await self._apply(connection, events[middle:])
                 return
-            log.exception("route.poison", position=events[0].position)
+            log.error("route.poison", position=events[0].position, error=type(error).__name__)
             await connection.execute(
                 """INSERT INTO poison_event (event_position, error, created_at) VALUES ($1, $2, now())
                    ON CONFLICT DO NOTHING""",

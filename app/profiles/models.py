@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlmodel import Field, Index, SQLModel
+from sqlmodel import Field, Index, SQLModel, text
 
 from app.db.base import json_field, utc_field
 
@@ -13,6 +13,9 @@ class Profile(SQLModel, table=True):
     """A person as known from events. `loyalty` mirrors Voucherify and is never calculated here (rule 10)."""
 
     __tablename__ = "profile"
+    __table_args__ = (
+        Index("ix_profile_unsettled", "updated_at", postgresql_where=text("jsonb_exists(loyalty, 'unsettled')")),
+    )
 
     id: UUID = Field(default_factory=uuid4, primary_key=True)
     traits: dict[str, Any] = json_field(default_factory=dict)

@@ -17,6 +17,8 @@ from app.telemetry import INGESTED, log
 MOST_WAITING = 20_000
 """Events that may wait for their append in one process; more are asked to come again, before memory suffers."""
 MOST_AT_ONCE = 2_500
+KEPT_OF_REFUSED = 2_048
+"""Letters of a refused message."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,7 @@ class Intake:
             if refused:
                 await connection.executemany(
                     "INSERT INTO reject (source, code, message, received_at) VALUES ($1, $2, $3, now())",
-                    [(row.source, row.code, msgspec.json.encode({"message": row.message}).decode()) for row in refused],
+                    [(row.source, row.code, _kept(row.message)) for row in refused],
                 )
             fresh = await append(connection, events, self.partitions) if events else set()
         for event in events:
@@ -119,3 +121,10 @@ class Intake:
                 log.info("event.stored", order_id=event.order_id, source=event.source)
         for refusal in refused:
             INGESTED.labels(refusal.source or "unknown", refusal.code).inc()
+
+
+def _kept(message: Any) -> str:
+    """A refused message as it is kept: whole when it is small, else its beginning, so that nobody gets a free disk."""
+    text = msgspec.json.encode(message).decode()
+    kept = {"message": message} if len(text) <= KEPT_OF_REFUSED else {"beginning": text[:KEPT_OF_REFUSED]}
+    return msgspec.json.encode(kept).decode()

@@ -4,6 +4,18 @@ from typing import Any
 
 from app.voucherify.client import Client
 
+REASONS = {
+    "quantity_exceeded": "it has been used already",
+    "voucher_expired": "it has expired",
+    "voucher_not_active": "it is not valid yet",
+    "voucher_disabled": "it is switched off",
+    "not_found": "there is no such code",
+    "resource_not_found": "there is no such code",
+    "customer_rules_violated": "it is not for this member",
+    "order_rules_violated": "it is not for this basket",
+}
+"""Why a voucher can't be used, by Voucherify's error key: the end of a sentence that begins "The coupon …"."""
+
 
 def redemption(code: str, order: dict[str, Any], customer: dict[str, Any], request_id: str) -> dict[str, Any]:
     """The body of `POST /v1/redemptions`. `order` has `source_id`, and `CREATED` keeps it from earning yet."""

@@ -72,7 +72,8 @@ class Applier:
         except NOT_THE_WORK:
             raise
         except Exception as caught:  # noqa: BLE001 - one bad webhook harms only itself
-            log.exception("webhook.poison", webhook=row["id"], type=row["type"], order_id=row["order_id"])
+            # The row has the whole message: it may quote what the webhook says about somebody, so the log does not.
+            log.error("webhook.poison", webhook=row["id"], order_id=row["order_id"], error=type(caught).__name__)
             made, error = [], f"{type(caught).__name__}: {caught}"[:2000]
             status = "failed" if row["attempts"] + 1 >= MOST_ATTEMPTS else "pending"
         await connection.execute(
@@ -95,7 +96,7 @@ class Applier:
             rows = await connection.fetch(
                 """SELECT profile.loyalty AS seen, value AS user_id FROM profile
                    JOIN profile_identifier ON profile_id = profile.id AND type = 'user_id'
-                   WHERE profile.loyalty ? 'unsettled' LIMIT $1""",
+                   WHERE jsonb_exists(profile.loyalty, 'unsettled') ORDER BY updated_at LIMIT $1""",
                 CARDS_AT_ONCE,
             )
         settled = 0

@@ -12,7 +12,8 @@ from litestar import Litestar
 from prometheus_client import REGISTRY
 from sqlmodel import SQLModel
 
-from app.settings import load_settings, variables
+from app.setting_groups import variables
+from app.settings import load_settings
 
 # What the framework will drop in its next release is for the tests of the code to judge; here the app is only read.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")

@@ -12,7 +12,7 @@ import pytest_asyncio
 from app.db import migrate
 from app.db.session import Database
 from app.pipeline.functions import FunctionPool, Outcome
-from app.settings import variables
+from app.setting_groups import variables
 from tests.conftest import MakeDatabase
 from tests.house import ROOT
 from tests.pipeline.conftest import MakeDeliverer

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml  # type: ignore[import-untyped]  # it has no types
 
-from app.settings import variables
+from app.setting_groups import variables
 
 ROOT = Path(__file__).parents[2]
 ONE_SHOT = {"migrate", "seed"}
