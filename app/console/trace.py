@@ -44,7 +44,11 @@ class _Step:
 
 async def trace(database: Database, order_id: UUID) -> dict[str, Any] | None:
     """The trace as JSON, or None when there is no such order. `at_ms` counts from the till's call."""
-    async with database.connection() as connection:
+    # One snapshot: read one after the other, the rows would be of different moments and tell of what never was.
+    async with (
+        database.connection() as connection,
+        connection.transaction(isolation="repeatable_read", readonly=True),
+    ):
         found = await rows.of_order(connection, order_id)
     if found is None:
         return None
