@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Self
+from typing import Self
 from uuid import UUID
 
 from sqlmodel import col, select
@@ -11,7 +11,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from app.analytics.models import PointMovement
 from app.errors import NotSignedIn
 from app.members.models import Member
-from app.profiles.models import Coupon, Profile, ProfileIdentifier
+from app.profiles.models import Coupon
+from app.profiles.read import loyalty_of, usable_coupons
 
 LATEST = 20
 """Movements and coupons shown: more is a page of its own."""
@@ -91,30 +92,13 @@ async def wallet(session: AsyncSession, member_id: UUID, now: datetime) -> Walle
     member = await session.get(Member, member_id)
     if member is None:
         raise NotSignedIn("This member does not exist any more: sign in again.")
-    profile = (
-        await session.exec(
-            select(Profile)
-            .join(ProfileIdentifier, col(ProfileIdentifier.profile_id) == col(Profile.id))
-            .where(ProfileIdentifier.type == "user_id", ProfileIdentifier.value == str(member_id))
-        )
-    ).first()
-    coupons = await session.exec(
-        select(Coupon)
-        .where(
-            Coupon.member_id == member_id,
-            col(Coupon.redeemed_at).is_(None),
-            col(Coupon.expires_at).is_(None) | (col(Coupon.expires_at) > now),
-        )
-        .order_by(col(Coupon.published_at).desc())
-        .limit(LATEST)
-    )
     movements = await session.exec(
         select(PointMovement)
         .where(PointMovement.member_id == member_id)
         .order_by(col(PointMovement.created_at).desc(), col(PointMovement.transaction_id).desc())
         .limit(LATEST)
     )
-    loyalty: dict[str, Any] = profile.loyalty if profile else {}
+    loyalty = await loyalty_of(session, member_id)
     as_of = loyalty.get("as_of")
     return Wallet(
         id=member.id,
@@ -124,6 +108,6 @@ async def wallet(session: AsyncSession, member_id: UUID, now: datetime) -> Walle
         balance=loyalty.get("balance"),
         tier=loyalty.get("tier"),
         as_of=datetime.fromisoformat(as_of) if as_of else None,
-        coupons=[CouponRead.of(coupon) for coupon in coupons.all()],
+        coupons=[CouponRead.of(coupon) for coupon in await usable_coupons(session, member_id, now, LATEST)],
         movements=[MovementRead.of(movement) for movement in movements.all()],
     )

@@ -10,10 +10,13 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app.errors import NotFound
 from app.members.models import Member
-from app.profiles.models import Coupon, Profile, ProfileIdentifier
+from app.profiles.models import Coupon
+from app.profiles.read import loyalty_of, usable_coupons
 
 LISTED = 30
 """Members offered in the demo's list."""
+COUPONS = 2
+"""Coupons shown at the till: there is room for two."""
 
 
 @dataclass(frozen=True)
@@ -39,25 +42,9 @@ async def customer(session: AsyncSession, member_id: UUID, now: datetime) -> Cus
     member = await session.get(Member, member_id)
     if member is None:
         raise NotFound("No member has this id.")
-    profile = (
-        await session.exec(
-            select(Profile)
-            .join(ProfileIdentifier, col(ProfileIdentifier.profile_id) == col(Profile.id))
-            .where(ProfileIdentifier.type == "user_id", ProfileIdentifier.value == str(member_id))
-        )
-    ).first()
-    coupons = await session.exec(
-        select(Coupon)
-        .where(
-            Coupon.member_id == member_id,
-            col(Coupon.redeemed_at).is_(None),
-            col(Coupon.expires_at).is_(None) | (col(Coupon.expires_at) > now),
-        )
-        .order_by(col(Coupon.published_at).desc())
-        .limit(2)
-    )
-    loyalty = profile.loyalty if profile else {}
-    return Customer(member, loyalty.get("balance"), loyalty.get("tier"), coupons.all())
+    loyalty = await loyalty_of(session, member_id)
+    coupons = await usable_coupons(session, member_id, now, COUPONS)
+    return Customer(member, loyalty.get("balance"), loyalty.get("tier"), coupons)
 
 
 async def latest_members(session: AsyncSession) -> Sequence[Member]:
