@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -59,7 +59,6 @@ class Checkout:
     voucherify: Client
     pending_after: float = 30.0
     """Seconds after which a PENDING order is taken up: well past the time-out of the call that it may wait for."""
-    now: Any = field(default=now, repr=False)
 
     async def place(self, purchase: Purchase) -> Order:
         """Take an order from the basket to PAID, or return the answer that this key got before.
@@ -121,7 +120,7 @@ class Checkout:
         products = {product.id: product for product in (await session.exec(asked)).all()}
         lines = price(purchase.lines, products)
         due = totals(lines, 0, location)
-        moment = self.now()
+        moment = now()
         order = Order(
             id=uuid4(),
             client=purchase.client,
@@ -214,7 +213,7 @@ class Checkout:
                 order.redemption = {**(order.redemption or {}), **redeemed}
             due = totals(order.lines, (redeemed or {}).get("discount", 0), location)
             order.discount, order.tax, order.total = due.discount, due.tax, due.total
-            order.status, order.paid_at = "PAID", self.now()
+            order.status, order.paid_at = "PAID", now()
             session.add(order)
             await session.flush()
             connection = await raw_connection(session)
@@ -231,7 +230,7 @@ class Checkout:
                 order.redemption = {
                     **(order.redemption or {}),
                     "answered": answered,
-                    "ended_at": self.now().isoformat(),
+                    "ended_at": now().isoformat(),
                 }
                 session.add(order)
                 await session.flush()

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from scripts.lib.options import demo_options
+from scripts.lib.options import demo_options, test_options
 from scripts.lib.say import Step, Stop, say, step
 from scripts.lib.turns import turn
 
@@ -77,6 +77,8 @@ def main(arguments: Sequence[str]) -> NoReturn:
         if options.stop and not PYTHON.exists():
             say("No demo runs in this clone.")
             sys.exit(0)
+    else:
+        test_options(rest)  # for its help, which should not have to wait for packages
     try:
         install(LOCKS[command])
     except Stop as stop:

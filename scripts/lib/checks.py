@@ -3,7 +3,6 @@
 All checks run, also after one has failed, and the end says which did.
 """
 
-import argparse
 import os
 import shutil
 import subprocess
@@ -12,6 +11,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from scripts.lib.options import test_options
 from scripts.lib.say import say
 
 ROOT = Path(__file__).parents[2]
@@ -38,14 +38,7 @@ HOW_TO_GET_ONE = (
 
 def main(arguments: Sequence[str]) -> int:
     """Run all checks and the tests; answers 0 when all are well."""
-    parser = argparse.ArgumentParser(
-        prog="./scripts/test",
-        description="Run everything that guards the project: lint, format, types, import contracts, tests.",
-        epilog="All other arguments go to pytest.",
-        allow_abbrev=False,
-    )
-    parser.add_argument("--long", action="store_true", help="run the tests that take minutes, too")
-    options, for_pytest = parser.parse_known_args(arguments)
+    options, for_pytest = test_options(arguments)
     begin = time.monotonic()
     environment = dict(os.environ)
     chromium = find_chromium()

@@ -1,4 +1,4 @@
-"""The options of ./scripts/demo. Standard library only: they are read before anything is installed."""
+"""The options of ./scripts/demo and ./scripts/test. Standard library only: they are read before any installation."""
 
 import argparse
 from collections.abc import Sequence
@@ -27,3 +27,15 @@ def demo_options(arguments: Sequence[str]) -> argparse.Namespace:
     if alone and sum(bool(value) for value in vars(options).values()) > 1:
         parser.error(f"--{alone[0]} stands alone")
     return options
+
+
+def test_options(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+    """Read the options; returns them and the arguments that go to pytest."""
+    parser = argparse.ArgumentParser(
+        prog="./scripts/test",
+        description="Run everything that guards the project: lint, format, types, import contracts, tests.",
+        epilog="All other arguments go to pytest.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--long", action="store_true", help="run the tests that take minutes, too")
+    return parser.parse_known_args(arguments)
