@@ -83,7 +83,7 @@ async function finish(sale, button) {
   for (const control of controls) control.disabled = true;
   try {
     const order = await sell(sale, said);
-    await htmx.ajax("GET", `/pos/floor/orders/${order.id}?basket=${sale.basket}`, { target: till, swap: "innerHTML" });
+    draw(await receipt(order, sale.basket, said));
     till.querySelector("[data-focus]")?.focus({ preventScroll: true });
   } catch (error) {
     said("");
@@ -96,6 +96,24 @@ async function finish(sale, button) {
     paying = false;
     if (stale) refresh();
   }
+}
+
+/** The receipt of a paid order. It is asked for until it comes: giving the basket back would invite to sell it twice. */
+async function receipt(order, basket, said) {
+  for (let attempt = 0; ; attempt += 1) {
+    const response = await fetch(`/pos/floor/orders/${order.id}?basket=${basket}`).catch(() => null);
+    if (response?.ok) return response.text();
+    said(`Order ${order.number} is paid. Fetching its receipt…`);
+    await wait(PAUSES[Math.min(attempt, PAUSES.length - 1)]);
+  }
+}
+
+/** Show a panel that was fetched by hand; htmx does the same for its own. */
+function draw(html) {
+  till.innerHTML = html;
+  htmx.process(till);
+  localTimes(till);
+  tellMember();
 }
 
 const drawing = () => till.matches(".htmx-request");
@@ -123,9 +141,7 @@ async function refresh() {
   refreshing = false;
   if (html !== null && !drawing() && !paying && till.firstElementChild === before && !typing()) {
     const focused = document.activeElement?.id;
-    till.innerHTML = html;
-    htmx.process(till);
-    localTimes(till);
+    draw(html);
     if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
   }
   if (stale) refresh();
