@@ -41,8 +41,9 @@ class StoredEvent:
     position: int
     person: str
     source: str
+    order_id: str | None
+    """The order that it is about, as found at intake."""
     message: dict[str, Any]
-    received_at: datetime
 
 
 def partition_of(person: str, partitions: int) -> int:
@@ -138,15 +139,13 @@ async def lease(
 async def read(connection: asyncpg.Connection, partition: int, after: int, limit: int) -> list[StoredEvent]:
     """The next events of a partition, in order."""
     rows = await connection.fetch(
-        """SELECT position, person, source, message, received_at FROM event
+        """SELECT position, person, source, order_id, message FROM event
            WHERE partition = $1 AND position > $2 ORDER BY position LIMIT $3""",
         partition,
         after,
         limit,
     )
-    return [
-        StoredEvent(row["position"], row["person"], row["source"], row["message"], row["received_at"]) for row in rows
-    ]
+    return [StoredEvent(row["position"], row["person"], row["source"], row["order_id"], row["message"]) for row in rows]
 
 
 async def advance(

@@ -94,13 +94,10 @@ class Router:
                 sorted({(destination, person) for _, destination, _, person in deliveries}),
             )
             await wake(connection, "deliver")
-        for event in events:
-            if (order := order_id(event)) is not None:
-                log.info("event.routed", order_id=order, position=event.position)
-        await changes.append(
-            connection,
-            [changes.of_order(order, "event.routed") for event in events if (order := order_id(event)) is not None],
-        )
+        of_orders = [(event.order_id, event.position) for event in events if event.order_id is not None]
+        for order_id, position in of_orders:
+            log.info("event.routed", order_id=order_id, position=position)
+        await changes.append(connection, [changes.of_order(order_id, "event.routed") for order_id, _ in of_orders])
 
 
 def plan(events: Sequence[StoredEvent], mappings: Sequence[CompiledMapping]) -> list[tuple[int, str, str, str]]:
@@ -114,10 +111,3 @@ def plan(events: Sequence[StoredEvent], mappings: Sequence[CompiledMapping]) -> 
         for mapping in mappings
         if wants(event.message, mapping.destination.name) and mapping.takes(event.message)
     ]
-
-
-def order_id(event: StoredEvent) -> str | None:
-    """The order that an event is about, if any."""
-    properties = event.message.get("properties")
-    found = properties.get("order_id") if isinstance(properties, dict) else None
-    return found if isinstance(found, str) and len(found) <= 100 else None

@@ -50,7 +50,6 @@ class Supervisor:
             self._start_processes()
             if self.settings.uses_sandbox:
                 with step("programme", "loading the demo programme into the sandbox …") as line:
-                    self._lead_webhooks_home()
                     self._seed()
                     line.result = "loaded"
         except BaseException:
@@ -131,14 +130,6 @@ class Supervisor:
 
     def _host(self, name: str) -> str:
         return str(getattr(self.settings.listen, f"{name}_host"))
-
-    def _lead_webhooks_home(self) -> None:
-        """Have the sandbox send its webhooks to the port of this start: it keeps the address of its first one."""
-        urls = running.read(self.data_dir).urls
-        wanted = f"{self.settings.general.public_url or urls['web']}/webhooks/voucherify"
-        _, known = call("GET", f"{urls['sandbox']}/sandbox/webhooks")
-        if wanted not in {webhook["target_url"] for webhook in known["data"]}:
-            call("POST", f"{urls['sandbox']}/sandbox/webhooks", body={"target_url": wanted})
 
     def _seed(self) -> None:
         done = subprocess.run(
