@@ -13,6 +13,7 @@ import app.log.models
 import app.members.models
 import app.orders.models
 import app.pipeline.models
+import app.points.models
 import app.profiles.models
 import app.segment.models
 import app.webhooks.models  # noqa: F401 - importing a model registers its table

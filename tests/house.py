@@ -5,8 +5,11 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
-from contextlib import closing
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from socket import socket
 from typing import IO, Any
@@ -36,10 +39,14 @@ class House:
             "SANDBOX_DATABASE_URL": sandbox_database_url,
             "PYTHONPATH": str(ROOT),
             "WORKER_LEASE": "2",  # a killed worker's share is free sooner, so tests wait less
+            "PUBLIC_URL": self.web,  # also of a second web process
             **{name: str(port) for name, port in ports.items()},
             **settings,
         }
         self._running: dict[str, tuple[subprocess.Popen[bytes], IO[bytes]]] = {}
+        self._ports: dict[str, str] = {}
+        self.deaths: Counter[str] = Counter()
+        """How often each process died by itself while it was supervised."""
         self.admin_token = ""
         self.register_keys: dict[str, str] = {}
 
@@ -75,14 +82,26 @@ class House:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    def start(self, name: str) -> int:
-        """Start one process; returns its pid."""
+    def start(self, name: str, **settings: str) -> int:
+        """Start one process; returns its pid. A number at the end (`worker2`) makes it another of its kind."""
+        kind = name.rstrip("0123456789")
+        environment = {**self._environment, **settings}
+        if name != kind:
+            variable = f"{kind.upper()}_PORT"
+            environment[variable] = self._ports.setdefault(name, str(_free_port()))
         output = (self.folder / f"{name}.log").open("ab")
         process = subprocess.Popen(
-            [sys.executable, "-m", MODULES[name]], cwd=self.folder, env=self._environment, stdout=output, stderr=output
+            [sys.executable, "-m", MODULES[kind]], cwd=self.folder, env=environment, stdout=output, stderr=output
         )
         self._running[name] = process, output
         return process.pid
+
+    def url(self, name: str) -> str:
+        """Where a process is reached."""
+        return f"http://127.0.0.1:{self._ports[name]}" if name in self._ports else str(getattr(self, name))
+
+    def pid(self, name: str) -> int:
+        return self._running[name][0].pid
 
     def stop(self, name: str, sig: signal.Signals = signal.SIGTERM) -> None:
         """End one process by a signal and wait until it is gone."""
@@ -98,6 +117,26 @@ class House:
     def kill(self, name: str) -> None:
         """SIGKILL: nothing can be tidied up."""
         self.stop(name, signal.SIGKILL)
+
+    @contextmanager
+    def supervised(self) -> Iterator[None]:
+        """Start every process again that dies while the block runs, as a supervisor in production does."""
+        ended = threading.Event()
+        watch = threading.Thread(target=self._supervise, args=(ended,), daemon=True)
+        watch.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            watch.join()
+
+    def _supervise(self, ended: threading.Event) -> None:
+        while not ended.wait(0.05):
+            for name, (process, output) in list(self._running.items()):
+                if process.poll() is not None:
+                    output.close()
+                    self.deaths[name] += 1
+                    self.start(name)
 
     def log(self, name: str) -> str:
         return (self.folder / f"{name}.log").read_text()

@@ -52,6 +52,7 @@ class Order(SQLModel, table=True):
         UniqueConstraint("client", "idempotency_key"),
         Index(None, "member_id", "created_at"),
         Index("ix_orders_pending", "touched_at", postgresql_where=text("status = 'PENDING'")),
+        Index("ix_orders_recheck_at", "recheck_at", postgresql_where=text("recheck_at IS NOT NULL")),
     )
 
     id: UUID = Field(default_factory=uuid4, primary_key=True)
@@ -85,3 +86,5 @@ class Order(SQLModel, table=True):
     touched_at: datetime = utc_field()
     """When a checkout or the sweeper last took it up; also its lease."""
     paid_at: datetime | None = utc_field(default=None)
+    recheck_at: datetime | None = utc_field(default=None)
+    """Of a CANCELED order whose redemption may still be carried out late: when to look, and to roll it back."""

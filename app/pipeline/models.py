@@ -16,7 +16,8 @@ class Delivery(SQLModel, table=True):
     __table_args__ = (
         UniqueConstraint("event_position", "destination", "mapping"),
         Index("ix_delivery_pending", "destination", "person", "id", postgresql_where=text("status = 'pending'")),
-        Index(None, "status"),
+        # What an operator looks for: few among many.
+        Index("ix_delivery_stuck", "status", "id", postgresql_where=text("status IN ('failed', 'unclear')")),
     )
 
     id: int | None = Field(default=None, primary_key=True, sa_type=BigInteger)
@@ -45,12 +46,14 @@ class Attempt(SQLModel, table=True):
 
     id: int | None = Field(default=None, primary_key=True, sa_type=BigInteger)
     delivery_id: int = Field(sa_type=BigInteger, foreign_key="delivery.id", ondelete="CASCADE")
+    kind: str = Field(default="send", sa_column_kwargs={"server_default": "send"})
+    """`send`, or `look_up`: the question whether an earlier `send` without an answer was carried out."""
     started_at: datetime = utc_field()
     request: dict[str, Any] = json_field()
     """`{method, url, body}`; secrets masked."""
     ended_at: datetime | None = utc_field(default=None)
     outcome: str | None = None
-    """`done`, `retry`, `refused`, `unclear`."""
+    """Of a send: `done`, `retry`, `refused`, `unclear`. Of a look-up: `found`, `not_found`, `retry`."""
     status: int | None = None
     answer: str | None = None
     """The first 2 KB."""
@@ -60,13 +63,48 @@ class Lane(SQLModel, table=True):
     """The deliveries of one person to one destination, which go out in order. The lane is the job (rule 8)."""
 
     __tablename__ = "lane"
-    __table_args__ = (Index("ix_lane_due_at", "due_at", postgresql_where=text("due_at IS NOT NULL")),)
+    __table_args__ = (Index("ix_lane_due", "destination", "due_at", postgresql_where=text("due_at IS NOT NULL")),)
 
     destination: str = Field(primary_key=True)
     person: str = Field(primary_key=True)
     due_at: datetime | None = utc_field(default=None)
     """When it may be claimed (again): a lease is a due time in the future. Null: nothing waits."""
     owner: str | None = None
+
+
+class DestinationState(SQLModel, table=True):
+    """How a destination is, for all workers: whether it is down, and when its next call may leave."""
+
+    __tablename__ = "destination_state"
+
+    destination: str = Field(primary_key=True)
+    down_since: datetime | None = utc_field(default=None)
+    """Null: it is up. While it is down, nothing of it is claimed and no row's clock runs (rule 8)."""
+    probe_at: datetime | None = utc_field(default=None)
+    """When a worker asks again whether it is up; also the lease of the one that asks."""
+    probes: int = 0
+    """Questions that it failed since it went down."""
+    reason: str | None = None
+    next_slot: datetime = utc_field()
+    """Where a pace is set: the first moment at which nobody has reserved a call yet."""
+
+
+class Decision(SQLModel, table=True):
+    """What an operator decided about something whose outcome nobody could know. Never changed, never deleted."""
+
+    __tablename__ = "decision"
+    __table_args__ = (Index(None, "subject"),)
+
+    id: int | None = Field(default=None, primary_key=True, sa_type=BigInteger)
+    subject: str
+    """`delivery:<id>` or `points:<id>`."""
+    decision: str
+    """`done`, `not_done`, `send_again`."""
+    note: str
+    """Why, in the operator's words."""
+    made_by: str
+    """The name of the key that signed in."""
+    made_at: datetime = utc_field()
 
 
 class PoisonEvent(SQLModel, table=True):
