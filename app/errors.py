@@ -8,6 +8,7 @@
     ├── Conflict              409     the same key with another body, or a unique value that is taken
     ├── Refused               422     understood, and refused by a rule (a coupon that is used up, a closed till)
     ├── Busy                  503     not now; the answer carries Retry-After
+    ├── LeaseLost             500     never answered to anybody: ends a piece of work that another worker has by now
     ├── SettingError          500     a setting that stops the start; names the variable
     └── VoucherifyError       502     Voucherify answered with an error, or did not answer
         ├── VoucherifyRefused         4xx that trying again cannot change
@@ -76,6 +77,10 @@ class Busy(LoyaltyError):
 
     status = 503
     retryable = True
+
+
+class LeaseLost(LoyaltyError):
+    """Somebody else has this piece of work by now."""
 
 
 class SettingError(LoyaltyError):

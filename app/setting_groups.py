@@ -98,6 +98,8 @@ class VoucherifySettings(Group):
     """Signs the webhooks that Voucherify sends. Unset outside sandbox mode: there is no webhook endpoint."""
     timeout: Annotated[float, Field(gt=0, le=180)] = 10.0
     """Seconds until a call counts as unanswered."""
+    calls_per_minute: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    """Calls that deliveries of all workers may make in a minute, spread evenly. Unset: as many as Voucherify takes."""
 
 
 class SegmentSettings(Group):

@@ -61,6 +61,7 @@ class Settings:
     voucherify_segmentio_url: str
     voucherify_transport: Literal["segmentio", "v1"]
     voucherify_timeout: float
+    voucherify_calls_per_minute: int | None
     voucherify_application_id: SecretStr
     voucherify_secret_key: SecretStr
     voucherify_integration_application_id: SecretStr
@@ -163,6 +164,7 @@ def load_settings() -> Settings:
         voucherify_segmentio_url=segmentio,
         voucherify_transport=voucherify.transport,
         voucherify_timeout=voucherify.timeout,
+        voucherify_calls_per_minute=voucherify.calls_per_minute,
         voucherify_application_id=key_or(voucherify.application_id, made.sandbox_application_id),
         voucherify_secret_key=key_or(voucherify.secret_key, made.sandbox_secret_key),
         voucherify_integration_application_id=key_or(

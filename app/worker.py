@@ -5,6 +5,7 @@ It is a small web app as well, for its health and metrics.
 
 import asyncio
 import contextlib
+import math
 import os
 import secrets
 import socket
@@ -28,10 +29,13 @@ from app.errors import LoyaltyError
 from app.log import log as event_log
 from app.orders.checkout import Checkout
 from app.orders.sweeper import sweep
+from app.pipeline import destination_state
 from app.pipeline.deliver import Deliverer
 from app.pipeline.functions import FunctionPool, discover
 from app.pipeline.mappings import compile_all
 from app.pipeline.route import CONSUMER, Router
+from app.pipeline.send import Sender
+from app.pipeline.watch import Watch
 from app.preflight import preflight
 from app.serve import serve
 from app.settings import Settings, load_settings
@@ -83,14 +87,20 @@ async def _start(settings: Settings, database: Database, stack: contextlib.Async
         {slug: key.get_secret_value() for slug, key in settings.segment_write_keys.items()},
     )
     router = Router(database, owner, settings.worker.partitions, settings.worker.lease, mappings)
+    destinations = {destination.slug: destination for destination, _ in DESTINATIONS}
+    destination_settings = {VOUCHERIFY.slug: voucherify_settings(settings)}
+    async with database.connection() as connection:
+        await destination_state.make(connection, destinations)
+    watch = Watch(database, voucherify, destinations, destination_settings)
     deliverer = Deliverer(
         database=database,
         owner=owner,
-        voucherify=voucherify,
+        sender=Sender(database, voucherify, 60 / (settings.voucherify_calls_per_minute or math.inf)),
+        watch=watch,
         pool=pool,
         mappings={(mapping.destination.slug, mapping.slug): mapping for mapping in mappings},
         functions=discover(),
-        settings={VOUCHERIFY.slug: voucherify_settings(settings)},
+        settings=destination_settings,
         lease_seconds=settings.worker.lease,
         order_hold=settings.worker.order_hold,
         budget=settings.worker.delivery_budget,
@@ -107,6 +117,7 @@ async def _start(settings: Settings, database: Database, stack: contextlib.Async
             ("relay", _repeat("relay", relay.run_once, wakeups)),
             ("route", _repeat("route", router.run_once, wakeups)),
             ("apply", _repeat("apply", applier.run_once, wakeups)),
+            ("watch", _repeat("watch", watch.run_once, wakeups)),
             ("deliver", _keep_running("deliver", lambda: deliverer.run(wakeups))),
         )
     ]

@@ -6,6 +6,7 @@ Nothing here does I/O. An action's `build` is a pure function from the validated
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from app.destinations.fields import Field, Validate, compile_validator, default_mapping
@@ -30,6 +31,15 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
+class Sent:
+    """What is known of a request that was sent and got no answer."""
+
+    started_at: datetime
+    """By the database's clock."""
+    payload: Payload
+
+
+@dataclass(frozen=True, slots=True)
 class Repeat:
     """What may be done when a request was sent and no answer came, for it may have been carried out.
 
@@ -39,7 +49,11 @@ class Repeat:
 
     safe: bool
     look_up: Callable[[Payload, Settings], Request] | None = None
-    is_done: Callable[[Any], bool] | None = None
+    is_done: Callable[[Any, Sent], bool] | None = None
+    delay: float = 5.0
+    """Seconds that the request is given to be carried out before anybody looks."""
+    sends_again: bool = True
+    """Where it is not found: send it again, or (False) hold it as unclear, because not found is not yet not done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +97,7 @@ class Destination:
     """A system that events are sent to.
 
     `slug` is stable; `name` is the key that people write into an event's `integrations` object. `test_connection` gives
-    a harmless request that shows whether the settings are accepted.
+    harmless requests, one for each of its doors, which all succeed where it is up and accepts the settings.
     """
 
     name: str
@@ -91,7 +105,7 @@ class Destination:
     settings: tuple[Field, ...]
     actions: Mapping[str, Action]
     presets: tuple[Preset, ...]
-    test_connection: Callable[[Settings], Request]
+    test_connection: Callable[[Settings], tuple[Request, ...]]
     validate_settings: Validate = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

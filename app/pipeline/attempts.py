@@ -1,6 +1,7 @@
 """The rows of the deliverer: what waits in a lane, each try, each function's result, and how it ended."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import asyncpg
@@ -34,8 +35,18 @@ class Row:
     """The stored result of the insert function, when it has run."""
     done_before: bool
     """An earlier try is known to have been carried out."""
-    maybe_done: bool
-    """An earlier try was sent and its outcome is not known."""
+    unknown: "Unknown | None"
+    """An earlier try may have been carried out."""
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """Tries of which nobody knows whether they were carried out. Times by the database's clock."""
+
+    started_at: datetime
+    """When the first of them began."""
+    elapsed: float
+    """Seconds since the last of them was over."""
 
 
 async def waiting(connection: asyncpg.Connection, lane: Claim) -> list[Row]:
@@ -44,13 +55,19 @@ async def waiting(connection: asyncpg.Connection, lane: Claim) -> list[Row]:
         """SELECT delivery.id, event_position, mapping, message, event.order_id, attempts, held, passed,
                   due_at <= now() AS due,
                   result.outcome, result.event AS returned, result.error,
-                  tries.done, tries.maybe
+                  tries.done, tries.broken_off, tries.unknown_since,
+                  extract(epoch FROM now() - tries.unknown_over)::float8 AS elapsed
            FROM delivery
            JOIN event ON event.position = event_position
            LEFT JOIN function_result AS result USING (event_position, destination)
            LEFT JOIN LATERAL (
-               SELECT bool_or(outcome = 'done') AS done, bool_or(outcome IS NULL OR outcome = 'unclear') AS maybe
-               FROM attempt WHERE delivery_id = delivery.id
+               SELECT bool_or(outcome IS NULL) AS broken_off,
+                      bool_or(outcome IN ('done', 'found')) AS done,
+                      min(started_at) FILTER (WHERE unknown) AS unknown_since,
+                      max(ended_at) FILTER (WHERE unknown) AS unknown_over
+               FROM attempt
+               CROSS JOIN LATERAL (SELECT kind = 'send' AND coalesce(outcome, 'unclear') = 'unclear') AS told (unknown)
+               WHERE delivery_id = delivery.id
            ) AS tries ON true
            WHERE destination = $1 AND delivery.person = $2 AND status = 'pending' AND (NOT passed OR due_at <= now())
            ORDER BY delivery.id LIMIT $3""",
@@ -58,6 +75,10 @@ async def waiting(connection: asyncpg.Connection, lane: Claim) -> list[Row]:
         lane.person,
         BATCH,
     )
+    broken_off = [row["id"] for row in rows if row["broken_off"]]
+    if broken_off:
+        await _close(connection, broken_off)
+        return await waiting(connection, lane)
     return [
         Row(
             id=row["id"],
@@ -77,10 +98,20 @@ async def waiting(connection: asyncpg.Connection, lane: Claim) -> list[Row]:
             if row["outcome"]
             else None,
             done_before=bool(row["done"]),
-            maybe_done=bool(row["maybe"]),
+            unknown=Unknown(row["unknown_since"], row["elapsed"]) if row["unknown_since"] else None,
         )
         for row in rows
     ]
+
+
+async def _close(connection: asyncpg.Connection, deliveries: list[int]) -> None:
+    """End the tries of workers that had these rows before and are gone, or can't begin anything any more."""
+    await connection.execute(
+        """UPDATE attempt SET ended_at = clock_timestamp(), answer = 'Its worker ended before the answer came.',
+                  outcome = CASE kind WHEN 'send' THEN 'unclear' ELSE 'retry' END
+           WHERE delivery_id = ANY($1) AND outcome IS NULL""",
+        deliveries,
+    )
 
 
 async def keep_function(connection: asyncpg.Connection, lane: Claim, row: Row, outcome: Outcome) -> Outcome:
@@ -118,19 +149,25 @@ def _storable(value: Any) -> str:
     return without_nul(msgspec.json.encode(value)).decode()
 
 
-async def start(connection: asyncpg.Connection, lane: Claim, row: Row, request: Request) -> int | None:
-    """Note a try before it leaves; None when the lane is not ours any more. Headers have the keys: they stay out."""
+async def start(
+    connection: asyncpg.Connection, lane: Claim, row: Row, request: Request, kind: str = "send"
+) -> int | None:
+    """Note a try (or a look-up) before it leaves; None when the lane is not ours any more.
+
+    Headers have the keys: they stay out.
+    """
     attempt: int | None = await connection.fetchval(
         """WITH mine AS (
                SELECT 1 FROM lane WHERE destination = $2 AND person = $3 AND owner = $4 AND due_at > now()
            )
-           INSERT INTO attempt (delivery_id, started_at, request)
-           SELECT $1, clock_timestamp(), $5::jsonb FROM mine RETURNING id""",
+           INSERT INTO attempt (delivery_id, kind, started_at, request)
+           SELECT $1, $6, clock_timestamp(), $5::jsonb FROM mine RETURNING id""",
         row.id,
         lane.destination,
         lane.person,
         lane.holder,
         _storable({"method": request.method, "url": request.url, "body": request.body}),
+        kind,
     )
     return attempt
 
@@ -159,7 +196,11 @@ async def finish(
 ) -> bool:
     """Bring the delivery to its new state, unless the lane was lost; whether it was ours to write."""
     kept = await connection.fetchval(
-        """UPDATE delivery SET status = $5::text, error = $6, held = $7, passed = $8, attempts = attempts + 1,
+        """WITH works AS (  -- it does the work again, so it is asked soon when it goes down the next time
+               UPDATE destination_state SET probes = 0
+               WHERE destination = $2 AND probes > 0 AND down_since IS NULL AND $5::text = 'delivered'
+           )
+           UPDATE delivery SET status = $5::text, error = $6, held = $7, passed = $8, attempts = attempts + 1,
                   due_at = now() + make_interval(secs => $9),
                   finished_at = CASE WHEN $5::text = 'pending' THEN NULL ELSE clock_timestamp() END
            WHERE id = $1 AND status = 'pending' AND EXISTS (

@@ -5,8 +5,9 @@ Every try is a row before it leaves. A worker that finds one without an end know
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import structlog
@@ -15,15 +16,19 @@ from app.backoff import backoff
 from app.db.session import Database
 from app.db.trouble import NOT_THE_WORK
 from app.db.wake import Wakeups
-from app.errors import LoyaltyError, VoucherifyRefused
+from app.errors import LoyaltyError
 from app.pipeline import attempts, lanes
 from app.pipeline.bridge import payload_for
 from app.pipeline.functions import FunctionPool, Outcome
 from app.pipeline.lanes import Claim
 from app.pipeline.mappings import CompiledMapping
-from app.pipeline.verdict import Verdict, verdict
+from app.pipeline.send import Sender
+from app.pipeline.verdict import Verdict
+from app.pipeline.watch import Watch
 from app.telemetry import DELIVERED, log
-from app.voucherify.client import Client
+
+STATUS = {"refused": "failed", "retry": "pending", "unclear": "pending", "held": "unclear"}
+"""The state of a row after a verdict; other verdicts are states themselves."""
 
 
 @dataclass
@@ -32,7 +37,8 @@ class Deliverer:
 
     database: Database
     owner: str
-    voucherify: Client
+    sender: Sender
+    watch: Watch
     pool: FunctionPool
     mappings: Mapping[tuple[str, str], CompiledMapping]
     """By (destination slug, mapping slug)."""
@@ -96,21 +102,16 @@ class Deliverer:
         """Deliver the rows that wait now; whether to look again."""
         async with self.database.connection() as connection:
             rows = await attempts.waiting(connection, lane)
-        done = False
         ran: dict[int, Outcome] = {}
         for row in rows:
             if not row.due:
                 return False
             structlog.contextvars.bind_contextvars(order_id=row.order_id, delivery=row.id)
+            begun = time.monotonic()
             judged = await self._safely(lane, row, ran)
-            if judged is None:
+            if judged is None or not await self._finish(lane, row, judged, time.monotonic() - begun):
                 return False
-            done = True
-            if judged.outcome == "retry" and not judged.own:
-                return False
-            if judged.outcome == "retry" and row.held + judged.wait <= self.order_hold:
-                return False
-        return done
+        return bool(rows)
 
     async def _safely(self, lane: Claim, row: attempts.Row, ran: dict[int, Outcome]) -> Verdict | None:
         """Take one row as far as it goes; None when the lane was lost meanwhile.
@@ -124,96 +125,62 @@ class Deliverer:
             raise
         except Exception as error:  # noqa: BLE001 - whatever a row does to us, the others go on
             log.error("delivery.broke", mapping=row.mapping, error=type(error).__name__)
-            sentence = f"{type(error).__name__}: {error}"[:2000]
-            return await self._finish(lane, row, Verdict("retry", sentence, backoff(row.attempts, cap=300.0), own=True))
+            return Verdict("retry", f"{type(error).__name__}: {error}"[:2000], backoff(row.attempts, cap=300.0))
 
     async def _deliver(self, lane: Claim, row: attempts.Row, ran: dict[int, Outcome]) -> Verdict | None:
-        """Take one row as far as it goes; None when the lane was lost meanwhile. `ran`: functions' results of late."""
+        """Function, mapping, action. `ran`: functions' results of late."""
         mapping = self.mappings.get((lane.destination, row.mapping))
         if mapping is None:
-            judged = Verdict("refused", f"The destination has no mapping named {row.mapping} any more.")
-            return await self._finish(lane, row, judged)
+            return Verdict("refused", f"The destination has no mapping named {row.mapping} any more.")
         function = self.functions.get(mapping.destination.name)
         result = Outcome("returned", event=row.message)
         if function is not None:
             result = row.function or ran.get(row.event_position) or await self._run_function(lane, row, function)
             ran[row.event_position] = result
         if result.outcome == "dropped":
-            return await self._finish(lane, row, Verdict("filtered", result.error or "The function dropped the event."))
+            return Verdict("filtered", result.error or "The function dropped the event.")
         if result.retryable:
             wait = result.retry_after or backoff(row.attempts, cap=300.0)
-            judged = Verdict("retry", result.error or result.outcome, wait, own=result.own)
-            return await self._finish(lane, row, judged)
+            return Verdict("retry", result.error or result.outcome, wait, result.blames)
         if result.outcome != "returned":
-            return await self._finish(lane, row, Verdict("refused", f"{result.outcome}: {result.error}"))
+            return Verdict("refused", f"{result.outcome}: {result.error}")
         try:
             payload = payload_for(mapping.action, mapping.maps, result.event or {})
         except LoyaltyError as error:
-            return await self._finish(lane, row, Verdict("refused", str(error)))
-        return await self._act(lane, row, mapping, payload)
+            return Verdict("refused", str(error))
+        return await self.sender.send(lane, row, mapping.action, payload, self.settings[lane.destination])
 
     async def _run_function(self, lane: Claim, row: attempts.Row, function: str) -> Outcome:
         """Run the insert function; a result that is not to be tried again is kept, so that it completes once."""
         outcome = await self.pool.run(function, row.message)
+        await self.sender.charge(lane, len(outcome.calls))
         if not outcome.retryable:
             async with self.database.transaction() as connection:
                 return await attempts.keep_function(connection, lane, row, outcome)
         return outcome
 
-    async def _act(
-        self, lane: Claim, row: attempts.Row, mapping: CompiledMapping, payload: dict[str, Any]
-    ) -> Verdict | None:
-        """Send the request, unless an earlier try is found to have done it."""
-        action, settings = mapping.action, self.settings[lane.destination]
-        if row.done_before:
-            return await self._finish(lane, row, Verdict("delivered", ""))
-        try:
-            if row.maybe_done and not action.repeat.safe:
-                if action.repeat.look_up is None or action.repeat.is_done is None:
-                    judged = Verdict("unclear", "It was sent, no answer came, and there is no way to look it up.")
-                    return await self._finish(lane, row, judged)
-                if action.repeat.is_done(await self._ask(action.repeat.look_up(payload, settings))):
-                    return await self._finish(lane, row, Verdict("delivered", "Found done by an earlier attempt."))
-            request = action.build(payload, settings)
-            async with self.database.connection() as connection:
-                attempt = await attempts.start(connection, lane, row, request)
-            if attempt is None:
-                return None
-            try:
-                call = await self.voucherify.send(request.method, request.url, request.body, request.headers)
-            except LoyaltyError as error:
-                judged = verdict(error, row.attempts)
-                code, answer = getattr(error, "code", None), getattr(error, "answer", None)
-                async with self.database.connection() as connection:
-                    await attempts.end(connection, attempt, judged.outcome, code, answer or error.sentence)
-                if judged.outcome == "unclear":
-                    judged = Verdict("retry", judged.sentence, judged.wait, judged.own)  # the next try finds out
-                return await self._finish(lane, row, judged)
-            async with self.database.connection() as connection:
-                await attempts.end(connection, attempt, "done", call.status, call.answered)
-            return await self._finish(lane, row, Verdict("delivered", ""))
-        except LoyaltyError as error:
-            return await self._finish(lane, row, verdict(error, row.attempts))
+    async def _finish(self, lane: Claim, row: attempts.Row, judged: Verdict, seconds: float) -> bool:
+        """Write down how a try of so many seconds ended; whether the rows behind it may go now.
 
-    async def _ask(self, request: Any) -> Any:
-        try:
-            return (await self.voucherify.send(request.method, request.url, None, request.headers)).answered
-        except VoucherifyRefused as error:
-            if error.code == 404:
-                return None
-            raise
-
-    async def _finish(self, lane: Claim, row: attempts.Row, judged: Verdict) -> Verdict | None:
-        """Write down how a try ended; None when the lane was lost meanwhile, and then nothing is written."""
-        held = row.held + (judged.wait if judged.own else 0.0)
-        if judged.outcome == "retry" and held > self.budget:
-            judged = Verdict("refused", f"Given up after {self.budget / 3600:g} h. {judged.sentence}")
-        status = {"refused": "failed", "retry": "pending"}.get(judged.outcome, judged.outcome)
+        Where the lane was lost meanwhile nothing is written, and nothing may go.
+        """
+        waits = judged.outcome in {"retry", "unclear"}
+        own = judged.blames == "row" or (judged.blames == "either" and await self.watch.is_up(lane.destination))
+        if judged.blames == "destination":
+            await self.watch.note_down(lane.destination, judged.sentence, judged.wait)
+        if not own:
+            judged = replace(judged, wait=0.0)  # the destination's state says when, for all rows alike
+        held = row.held + (judged.wait + seconds if waits and own else 0.0)
+        status = STATUS.get(judged.outcome, judged.outcome)
+        if waits and held > self.budget:
+            status = "unclear" if row.unknown or judged.outcome == "unclear" else "failed"
+            judged = replace(judged, sentence=f"Given up after {self.budget / 3600:g} h. {judged.sentence}")
+        passed = held > self.order_hold
         async with self.database.transaction() as connection:
-            kept = await attempts.finish(connection, lane, row, status, judged, held, passed=held > self.order_hold)
+            kept = await attempts.finish(connection, lane, row, status, judged, held, passed=passed)
         if not kept:
-            return None
+            return False
         DELIVERED.labels(row.mapping, judged.outcome).inc()
         # Not the sentence: it may quote an answer about somebody. The row has it.
         log.info("delivery.tried", outcome=judged.outcome, mapping=row.mapping, attempt=row.attempts + 1)
-        return judged
+        return status != "pending" or (own and passed)

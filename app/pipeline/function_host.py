@@ -90,7 +90,7 @@ async def run(function: str, event: dict[str, Any], client: Client, memory: _Pip
         answer |= {"outcome": "bad_request" if judged.outcome == "refused" else "retry", "error": error.sentence}
         # Wrong keys and an outage are not the event's fault: it waits as it would before the destination itself.
         answer |= {"retry_after": judged.wait if isinstance(error, VoucherifyRejectsKeys) else error.retry_after}
-        answer |= {"own": judged.own}
+        answer |= {"blames": judged.blames}
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a function raises is its own failure, not the worker's
         where = "".join(traceback.format_tb(error.__traceback__)[-1:])
         answer |= {"outcome": "bad_request", "error": f"{type(error).__name__}: {error}\n{where}"[:2000]}

@@ -12,6 +12,7 @@ from typing import Any
 
 import functions
 from app.db.session import Database
+from app.pipeline.verdict import Blame
 from app.telemetry import log
 from app.voucherify.client import count
 
@@ -34,8 +35,8 @@ class Outcome:
     calls: list[dict[str, Any]] = field(default_factory=list)
     milliseconds: float = 0.0
     retry_after: float | None = None
-    own: bool = True
-    """Whether the event is to blame where it is to be tried again. Not so while Voucherify is down."""
+    blames: Blame = "row"
+    """Whose fault it is where it is to be tried again."""
 
     @property
     def retryable(self) -> bool:
@@ -102,7 +103,7 @@ class FunctionPool:
             calls=answer["calls"],
             milliseconds=answer["ms"],
             retry_after=answer.get("retry_after"),
-            own=answer.get("own", True),
+            blames=answer.get("blames", "row"),
         )
 
     async def _converse(self, host: "_Host", function: str, event: dict[str, Any]) -> dict[str, Any]:

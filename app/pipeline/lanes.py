@@ -1,13 +1,25 @@
 """Lanes: the deliveries of one person to one destination, claimed by lease and walked in order (rule 8).
 
-A lease is a due time in the future: a lane whose worker died is simply due again. A claim reads the index on `due_at`,
-so it costs the same with ten rows waiting and with a million.
+A lease is a due time in the future: a lane whose worker died is simply due again. A claim reads the index on
+`(destination, due_at)`, so it costs the same with ten rows waiting and with a million, and lanes of a destination that
+is down cost nothing at all.
 """
 
+import time
 from dataclasses import dataclass
 from uuid import uuid4
 
 import asyncpg
+
+
+@dataclass
+class Fence:
+    """Until when a lane is surely ours, by this process's own clock, which goes on while the process is stopped."""
+
+    until: float
+
+    def holds(self) -> bool:
+        return time.monotonic() < self.until
 
 
 @dataclass(frozen=True)
@@ -19,36 +31,47 @@ class Claim:
     holder: str
     """New with every claim: a worker that slept over its lease and claims the lane again is somebody else, so what it
     had begun before the sleep changes nothing any more."""
+    fence: Fence
 
 
 async def claim(connection: asyncpg.Connection, owner: str, seconds: float, limit: int) -> list[Claim]:
-    """Lease up to `limit` lanes that are due, the longest waiting first."""
+    """Lease up to `limit` lanes that are due, of destinations that are up, the longest waiting first."""
     holder = f"{owner}/{uuid4().hex[:8]}"
+    fence_until = time.monotonic() + seconds  # begun before the database's lease, so it ends before that
     rows = await connection.fetch(
-        """UPDATE lane SET owner = $1, due_at = now() + make_interval(secs => $2)
-           WHERE (destination, person) IN (
-               SELECT destination, person FROM lane WHERE due_at <= now()
-               ORDER BY due_at LIMIT $3 FOR UPDATE SKIP LOCKED
-           ) RETURNING destination, person""",
+        """WITH due AS MATERIALIZED (
+               SELECT waiting.destination, waiting.person FROM destination_state AS state
+               CROSS JOIN LATERAL (
+                   SELECT destination, person, due_at FROM lane
+                   WHERE lane.destination = state.destination AND due_at <= now()
+                   ORDER BY due_at LIMIT $3 FOR UPDATE SKIP LOCKED
+               ) AS waiting
+               WHERE state.down_since IS NULL ORDER BY waiting.due_at LIMIT $3
+           )
+           UPDATE lane SET owner = $1, due_at = now() + make_interval(secs => $2)
+           FROM due WHERE lane.destination = due.destination AND lane.person = due.person
+           RETURNING lane.destination, lane.person""",
         holder,
         seconds,
         limit,
     )
-    return [Claim(row["destination"], row["person"], holder) for row in rows]
+    return [Claim(row["destination"], row["person"], holder, Fence(fence_until)) for row in rows]
 
 
 async def prolong(connection: asyncpg.Connection, lane: Claim, seconds: float) -> bool:
     """Keep the lane; False when it is not ours any more, and then nothing of it may be touched."""
-    return bool(
-        await connection.fetchval(
-            """UPDATE lane SET due_at = now() + make_interval(secs => $4)
-               WHERE destination = $1 AND person = $2 AND owner = $3 AND due_at > now() RETURNING true""",
-            lane.destination,
-            lane.person,
-            lane.holder,
-            seconds,
-        )
+    fence_until = time.monotonic() + seconds
+    kept = await connection.fetchval(
+        """UPDATE lane SET due_at = now() + make_interval(secs => $4)
+           WHERE destination = $1 AND person = $2 AND owner = $3 AND due_at > now() RETURNING true""",
+        lane.destination,
+        lane.person,
+        lane.holder,
+        seconds,
     )
+    if kept:
+        lane.fence.until = fence_until
+    return bool(kept)
 
 
 async def leave(connection: asyncpg.Connection, lane: Claim) -> None:

@@ -1,41 +1,46 @@
 """What to make of a delivery that did not succeed: pure."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from app.backoff import backoff
 from app.destinations.base import SettingsError
 from app.errors import LoyaltyError, VoucherifyError, VoucherifyRejectsKeys, VoucherifyUnclear
+from app.voucherify.client import MAY_BE_DONE
 
-DOWN = frozenset({0, 429, 502, 503, 504})
-"""Statuses that speak of the destination and not of the row: no answer, over the limit, a gateway, maintenance."""
+Blame = Literal["row", "destination", "either"]
 
-
-SETTLE = 5.0
-"""Seconds that a request without an answer is given to be carried out, before anybody looks whether it was."""
+DOWN = frozenset({0, 429, 503})
+"""Statuses that speak of the destination alone: it can't be reached, is over its limit, or under maintenance."""
+ANY_KEYS = 30.0
+"""Seconds between two looks whether wrong keys were mended."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """How to go on. `own`: the row fails for reasons of its own, so its hold and its budget run."""
+    """How to go on with a row."""
 
     outcome: str
-    """`retry`, `refused`, `unclear`."""
+    """`delivered`, `filtered`, `refused`, `retry`; `unclear`: it may have been done, so the next try looks first;
+    `held`: nobody can know, so it is held for an operator."""
     sentence: str
     wait: float = 0.0
     """Seconds until the next try."""
-    own: bool = False
+    blames: Blame = "row"
+    """Whose fault it is. The row's: its hold and its budget run. The destination's: all rows wait, no clock runs.
+    `either`: a time-out or a 500 does not tell, so the destination is asked whether it is up."""
 
 
 def verdict(error: LoyaltyError, attempts: int) -> Verdict:
     """Judge the error of a delivery's n-th attempt (from 0)."""
-    wait = error.retry_after or backoff(attempts, cap=300.0)
     if isinstance(error, VoucherifyRejectsKeys | SettingsError):
         # Wrong keys or a wrong address are the operator's to mend, and concern every row: they wait, not given up.
-        return Verdict("retry", error.sentence, max(wait, 30.0))
+        return Verdict("retry", error.sentence, max(error.retry_after or 0.0, ANY_KEYS), "destination")
     if not error.retryable:
         return Verdict("refused", error.sentence)
-    if isinstance(error, VoucherifyUnclear):
-        wait = max(wait, SETTLE)
-    down = isinstance(error, VoucherifyError) and error.code in DOWN
-    outcome = "unclear" if isinstance(error, VoucherifyUnclear) else "retry"
-    return Verdict(outcome, error.sentence, wait, own=not down)
+    code = error.code if isinstance(error, VoucherifyError) else None
+    if isinstance(error, VoucherifyUnclear) or code in MAY_BE_DONE:
+        return Verdict("unclear", error.sentence, error.retry_after or backoff(attempts, cap=300.0), "either")
+    if code in DOWN:
+        return Verdict("retry", error.sentence, error.retry_after or 0.0, "destination")
+    return Verdict("retry", error.sentence, error.retry_after or backoff(attempts, cap=300.0), "either")

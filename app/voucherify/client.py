@@ -4,7 +4,7 @@ It never retries: who calls it knows whether that is safe. Bodies and keys are n
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -14,6 +14,7 @@ import msgspec
 from pydantic import SecretStr
 
 from app.errors import (
+    LeaseLost,
     VoucherifyError,
     VoucherifyRefused,
     VoucherifyRejectsKeys,
@@ -28,6 +29,8 @@ LONGEST_WAIT = 3600.0
 """Seconds. Whatever is asked for, it is tried again after this: one absurd header must not stop a programme."""
 UNCLEAR = frozenset({502, 504})
 """A gateway answered for Voucherify: whether the request got through is not known."""
+MAY_BE_DONE = frozenset({408, 500}) | frozenset(range(505, 600))
+"""Voucherify is through with the call, but may have done it before it failed."""
 
 
 @dataclass(frozen=True)
@@ -93,14 +96,24 @@ class Client:
         headers: Mapping[str, str],
         *,
         params: Mapping[str, str | int | bool] | None = None,
+        may_leave: Callable[[], bool] | None = None,
     ) -> Call:
-        """Send one request, to a path of the API or to a whole address, with just these headers."""
+        """Send one request, to a path of the API or to a whole address, with just these headers.
+
+        `may_leave` is asked at the last moment, when the connection is there and the first byte is about to go: a
+        process that was stopped meanwhile must not do what somebody else does by now. False raises `LeaseLost`.
+        """
         path = urlsplit(url).path
         content = None if body is None else msgspec.json.encode(body)
         started = time.perf_counter()
         try:
             response = await self._http.request(
-                method, url, content=content, headers={"content-type": "application/json", **headers}, params=params
+                method,
+                url,
+                content=content,
+                headers={"content-type": "application/json", **headers},
+                params=params,
+                extensions={"trace": _gate(may_leave)} if may_leave is not None else None,
             )
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             self._seen(method, path, body, 0, repr(error), started)
@@ -125,6 +138,14 @@ class Client:
 
     async def close(self) -> None:
         await self._http.aclose()
+
+
+def _gate(may_leave: Callable[[], bool]) -> Callable[[str, Mapping[str, Any]], Awaitable[None]]:
+    async def watch(event: str, _info: Mapping[str, Any]) -> None:
+        if event == "http11.send_request_headers.started" and not may_leave():
+            raise LeaseLost
+
+    return watch
 
 
 def count(method: str, path: str, status: int, seconds: float) -> None:

@@ -11,6 +11,8 @@ from app.db.session import Database
 from app.destinations.voucherify import VOUCHERIFY
 from app.pipeline.deliver import Deliverer
 from app.pipeline.functions import FunctionPool
+from app.pipeline.send import Sender
+from app.pipeline.watch import Watch
 from app.sandbox.app import create_app
 from app.voucherify.client import Client
 from tests.conftest import MakeDatabase
@@ -52,14 +54,16 @@ async def deliverer(database: Database, pipeline_sandbox: str) -> AsyncIterator[
         )
         clients.append(client)
         api = {"apiKey": KEYS["X-App-Id"], "secretKey": more.pop("key", "app-token"), "customURL": pipeline_sandbox}
+        settings = {VOUCHERIFY.slug: {**api, "transport": "v1", "api": api}}
         given: dict[str, Any] = {
             "database": database,
             "owner": "deliverer",
-            "voucherify": client,
+            "sender": Sender(database, client, more.pop("interval", 0.0)),
+            "watch": Watch(database, client, {VOUCHERIFY.slug: VOUCHERIFY}, settings),
             "pool": FunctionPool(database, 1),
             "mappings": {(mapping.destination.slug, mapping.slug): mapping for mapping in MAPPINGS},
             "functions": {},
-            "settings": {VOUCHERIFY.slug: {**api, "transport": "v1", "api": api}},
+            "settings": settings,
             "lease_seconds": 10,
             "order_hold": 300,
             "budget": 4 * 3600,

@@ -9,7 +9,7 @@ from app.db.session import Database
 from app.destinations.voucherify import VOUCHERIFY
 from app.log import log
 from app.log.log import NewEvent
-from app.pipeline import lanes
+from app.pipeline import destination_state, lanes
 from app.pipeline.deliver import Deliverer
 from app.pipeline.mappings import compile_all
 from app.pipeline.route import Router
@@ -52,12 +52,15 @@ def router(database: Database, owner: str = "router") -> Router:
 async def routed(database: Database, *given: dict[str, Any]) -> None:
     """Store the messages and route them all."""
     await store(database, *given)
+    async with database.connection() as connection:
+        await destination_state.make(connection, {mapping.destination.slug for mapping in MAPPINGS})
     while await router(database).run_once():
         pass
 
 
 async def work(deliverer: Deliverer) -> None:
-    """Deliver everything that is due now, once."""
+    """Ask what is down whether it is up, then deliver everything that is due now, once."""
+    await deliverer.watch.run_once()
     async with deliverer.database.transaction() as connection:
         claimed = await lanes.claim(connection, deliverer.owner, deliverer.lease_seconds, 100)
     await asyncio.gather(*(deliverer._lane(lane) for lane in claimed))
@@ -68,6 +71,8 @@ async def hurry(database: Database) -> None:
     async with database.connection() as connection:
         await connection.execute("UPDATE delivery SET due_at = now() WHERE status = 'pending'")
         await connection.execute("UPDATE lane SET due_at = now() WHERE due_at IS NOT NULL")
+        await connection.execute("UPDATE destination_state SET probe_at = now() WHERE down_since IS NOT NULL")
+        await connection.execute("UPDATE attempt SET ended_at = ended_at - interval '1 hour'")
 
 
 async def deliveries(database: Database) -> list[dict[str, Any]]:

@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import socket
+import time
 from typing import Any
 
 import httpx
@@ -9,6 +11,7 @@ import httpx
 from app.db.session import Database
 from app.db.wake import Wakeups
 from app.destinations.voucherify import VOUCHERIFY
+from app.pipeline import lanes
 from tests.pipeline.conftest import MakeDeliverer
 from tests.pipeline.road import ORDER, TRACK, deliveries, hurry, identify, order, routed, states, track, work
 from tests.sandbox import programme
@@ -29,12 +32,14 @@ async def attempts(database: Database) -> list[tuple[str | None, int | None]]:
         return [tuple(row) for row in await connection.fetch("SELECT outcome, status FROM attempt ORDER BY id")]
 
 
-def answering(*answers: httpx.Response | Exception) -> tuple[httpx.MockTransport, list[httpx.Request]]:
-    """A Voucherify that gives these answers, then 200."""
+def answering(*answers: httpx.Response | Exception, up: bool = True) -> tuple[httpx.MockTransport, list[httpx.Request]]:
+    """A Voucherify that gives these answers, then 200; asked whether it is up, it says so meanwhile, or does not."""
     asked: list[httpx.Request] = []
     left = list(answers)
 
     def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/v1/customers" and request.method == "GET":
+            return httpx.Response(200 if up or not left else 503, json={})
         asked.append(request)
         given = left.pop(0) if left else httpx.Response(200, json={})
         if isinstance(given, Exception):
@@ -87,26 +92,48 @@ async def test_a_worker_that_died_in_the_middle_of_a_try_is_found_out(
             "INSERT INTO attempt (delivery_id, started_at, request) SELECT id, now(), '{}' FROM delivery"
         )
     await work(deliverer())
+    assert await calls(api, "/v1/orders") == []  # it may still arrive
+    await hurry(database)
+    await work(deliverer())
     assert [call[:2] for call in await calls(api, "/v1/orders")] == [("GET", "/v1/orders/o-1"), ("POST", "/v1/orders")]
+    async with database.connection() as connection:
+        assert await connection.fetchval("SELECT array_agg(kind || ' ' || outcome ORDER BY id) FROM attempt") == [
+            "send unclear",
+            "look_up not_found",
+            "send done",
+        ]
     assert await states(database) == [(ORDER, "delivered")]
 
 
-async def test_a_custom_event_whose_answer_was_lost_is_unclear(
+async def test_a_custom_event_whose_answer_was_lost_is_found_in_the_activity(
     database: Database, deliverer: MakeDeliverer, api: httpx.AsyncClient
 ) -> None:
-    """It has no key and can't be looked up: it is held as unclear with its reason, never guessed; the next one goes."""
+    """It has no key, so it is looked for after a delay; found, it is delivered, and was sent once."""
     await fault(api, lose_answer_next={"path": "/v1/events"})
     await routed(database, track("First"))
     worker = deliverer()
     await work(worker)
+    await work(worker)
+    assert await states(database) == [(TRACK, "pending")]
     await hurry(database)
     await work(worker)
-    await routed(database, track("Second"))
-    await work(worker)
+    assert await states(database) == [(TRACK, "delivered")]
+    assert len(await calls(api, "/v1/events")) == 1
+
+
+async def test_a_custom_event_that_is_not_found_is_held_as_unclear(
+    database: Database, deliverer: MakeDeliverer, api: httpx.AsyncClient
+) -> None:
+    """Not found is not yet not done: it is held with its reason and never sent again by itself; the next one goes."""
+    await routed(database, track("First"), track("Second"))
+    cut, asked = answering(httpx.ReadTimeout("too long"))
+    await work(deliverer(cut))
+    await hurry(database)
+    await work(deliverer())
     first, second = await deliveries(database)
-    assert (first["status"], second["status"]) == ("unclear", "delivered")
-    assert "no way to look it up" in first["error"]
-    assert len(await calls(api, "/v1/events")) == 2
+    assert (first["status"], second["status"], len(asked)) == ("unclear", "delivered", 1)
+    assert "not found" in first["error"]
+    assert len(await calls(api, "/v1/events")) == 1
 
 
 async def test_a_customer_whose_answer_was_lost_is_sent_again(
@@ -120,7 +147,7 @@ async def test_a_customer_whose_answer_was_lost_is_sent_again(
     await hurry(database)
     await work(worker)
     assert [status for _, status in await states(database)] == ["delivered"]
-    assert [call[0] for call in await calls(api, "/v1/customers")] == ["POST", "POST"]
+    assert [call[0] for call in await calls(api, "/v1/customers")] == ["POST", "GET", "POST"]  # GET: is it up?
 
 
 async def test_an_order_that_the_redemption_paid_is_only_looked_at(
@@ -161,33 +188,94 @@ async def test_an_event_that_does_not_fit_its_mapping_is_refused_unsent(
     assert "items" in row["error"]
 
 
-async def test_over_the_limit_the_lane_waits_as_long_as_it_is_told(
+async def test_over_the_limit_all_lanes_wait_as_long_as_it_is_told(
     database: Database, deliverer: MakeDeliverer
 ) -> None:
-    """429 holds the whole lane for `Retry-After`, and costs the row neither hold nor budget."""
+    """429 holds the destination for `Retry-After`, and costs the row neither hold nor budget."""
     await routed(database, order("o-1"), order("o-2"))
     limited, asked = answering(httpx.Response(429, headers={"retry-after": "120"}, json={"message": "Too many"}))
     await work(deliverer(limited, order_hold=1, budget=1))
     first, second = await deliveries(database)
     assert (first["status"], first["held"], second["attempts"], len(asked)) == ("pending", 0, 0, 1)
     async with database.connection() as connection:
-        wait = await connection.fetchval("SELECT extract(epoch FROM due_at - now()) FROM lane")
+        wait = await connection.fetchval("SELECT extract(epoch FROM probe_at - now()) FROM destination_state")
     assert 110 < wait <= 120
+    await routed(database, order("o-3", user="somebody else"))
+    await work(deliverer(limited))
+    assert len(asked) == 1
 
 
 async def test_an_outage_holds_the_lane_and_gives_nothing_up(database: Database, deliverer: MakeDeliverer) -> None:
     """Without connection the rows wait in order however long it takes; then they all go, in order."""
     await routed(database, order("o-1"), order("o-2"))
-    down, asked = answering(*(httpx.ConnectError("refused") for _ in range(6)))
+    down, asked = answering(httpx.ConnectError("refused"), up=False)
     worker = deliverer(down, order_hold=0, budget=0)
     for _ in range(6):
         await hurry(database)
         await work(worker)
-    assert await states(database) == [(ORDER, "pending")] * 2
-    await hurry(database)
-    await work(worker)
     assert await states(database) == [(ORDER, "delivered")] * 2
-    assert [b'"source_id":"o-1"' in request.content for request in asked] == [True] * 7 + [False]
+    assert [b'"source_id":"o-1"' in request.content for request in asked] == [True, True, False]
+
+
+async def test_while_it_is_down_only_the_question_is_sent(database: Database, deliverer: MakeDeliverer) -> None:
+    """A time-out while the destination does not answer its test either counts for no row, and nothing more is sent."""
+    await routed(database, *(order(f"o-{number}", user=f"u-{number}") for number in range(3)))
+    questions: list[str] = []
+
+    def dead(request: httpx.Request) -> httpx.Response:
+        questions.append(request.method)
+        raise httpx.ReadTimeout("too long")
+
+    worker = deliverer(httpx.MockTransport(dead), order_hold=0, budget=0)
+    await work(worker)
+    sent = questions.count("POST")
+    for _ in range(3):
+        await hurry(database)
+        await work(worker)
+    assert (questions.count("POST"), await states(database)) == (sent, [(ORDER, "pending")] * 3)
+    async with database.connection() as connection:
+        state = await connection.fetchrow("SELECT down_since < now() AS down, reason, probes FROM destination_state")
+        assert await connection.fetchval("SELECT max(held) FROM delivery") == 0
+    assert (state["down"], state["probes"]) == (True, 3)
+    assert "no answer" in state["reason"]
+
+
+async def test_a_row_that_is_never_answered_does_not_hold_its_lane_for_ever(
+    database: Database, deliverer: MakeDeliverer
+) -> None:
+    """Its time-outs are its own while the destination answers others: it is passed, and ends as unclear, not failed."""
+
+    def odd(request: httpx.Request) -> httpx.Response:
+        if "o-1" in str(request.url) or b"o-1" in request.content:
+            raise httpx.ReadTimeout("too long")
+        return httpx.Response(200, json={})
+
+    await routed(database, order("o-1"), order("o-2"))
+    worker = deliverer(httpx.MockTransport(odd), order_hold=0, budget=3600)
+    await work(worker)
+    first, second = await deliveries(database)
+    assert (first["status"], first["passed"], second["status"]) == ("pending", True, "delivered")
+    await hurry(database)
+    await work(deliverer(httpx.MockTransport(odd), order_hold=0, budget=0))
+    assert (await deliveries(database))[0]["status"] == "unclear"
+
+
+async def test_a_stopped_worker_that_wakes_sends_nothing(database: Database, deliverer: MakeDeliverer) -> None:
+    """A request that was about to leave when its worker was stopped longer than its lease does not leave."""
+    await routed(database, order("o-1"))
+    async with database.transaction() as connection:
+        (lane,) = await lanes.claim(connection, "sleeper", 10, 1)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"http://127.0.0.1:{server.getsockname()[1]}"
+        api = {"apiKey": "a", "secretKey": "b", "customURL": address}
+        worker = deliverer(settings={VOUCHERIFY.slug: {**api, "transport": "v1", "api": api}})
+        lane.fence.until = time.monotonic()  # as after a long sleep
+        await worker._lane(lane)
+        server.settimeout(1)
+        connection_, _ = server.accept()
+        with connection_:
+            assert connection_.recv(1) == b""
+    assert (await states(database), await attempts(database)) == ([(ORDER, "pending")], [("retry", None)])
 
 
 async def test_a_row_that_fails_by_itself_is_passed_after_its_hold(
@@ -195,7 +283,7 @@ async def test_a_row_that_fails_by_itself_is_passed_after_its_hold(
 ) -> None:
     """Within ORDER_HOLD the later row waits behind it; beyond, it is marked passed and the later one goes."""
     await routed(database, order("o-1"), order("o-2"))
-    broken, asked = answering(*(httpx.Response(500, json={"message": "broken"}) for _ in range(3)))
+    broken, asked = answering(*(httpx.Response(423, json={"message": "broken"}) for _ in range(3)))
     worker = deliverer(broken, order_hold=2)
     await work(worker)
     first, second = await deliveries(database)
@@ -225,7 +313,7 @@ async def test_many_passed_rows_do_not_block_the_lane(database: Database, delive
 async def test_what_fails_by_itself_too_long_is_given_up(database: Database, deliverer: MakeDeliverer) -> None:
     """Beyond the budget it ends as failed with the last reason, and the lane is free."""
     await routed(database, order("o-1"))
-    broken, _ = answering(*(httpx.Response(500, json={"message": "broken"}) for _ in range(9)))
+    broken, _ = answering(*(httpx.Response(423, json={"message": "broken"}) for _ in range(9)))
     await work(deliverer(broken, budget=0.1))
     (row,) = await deliveries(database)
     assert (row["status"], row["error"].startswith("Given up")) == ("failed", True)

@@ -202,7 +202,7 @@ async def test_a_function_that_never_answers_is_stopped_and_the_next_event_runs(
     """A loop without an end, a sleep and a dying process end in time, are tried again, and harm no other event."""
     started = asyncio.get_running_loop().time()
     outcome = await run(pool, do)
-    assert (outcome.outcome, outcome.retryable, outcome.own) == (expected, True, True)
+    assert (outcome.outcome, outcome.retryable, outcome.blames) == (expected, True, "row")
     assert asyncio.get_running_loop().time() - started < 5
     assert (await run(pool, "return")).outcome == "returned"
 
@@ -227,7 +227,7 @@ async def test_while_voucherify_is_down_the_event_is_not_to_blame(
 ) -> None:
     """A function whose call finds nobody is tried again, and neither hold nor budget of its event run."""
     outcome = await run(pool, "join")
-    assert (outcome.outcome, outcome.retryable, outcome.own) == ("retry", True, False)
+    assert (outcome.outcome, outcome.retryable, outcome.blames) == ("retry", True, "destination")
     await routed(database, order("o-1", do="join"), order("o-2", do="join"))
     worker = deliverer(pool=pool, functions={"Voucherify (Actions)": "probe"}, order_hold=0, budget=0)
     for _ in range(3):

@@ -15,27 +15,31 @@ from app.pipeline.verdict import verdict
 
 
 @pytest.mark.parametrize(
-    ("error", "outcome", "own"),
+    ("error", "outcome", "blames"),
     [
-        (VoucherifyRefused("no", code=400), "refused", False),
-        (VoucherifyRefused("no", code=404), "refused", False),
-        (BadInput("an incomplete payload"), "refused", False),
-        (VoucherifyRejectsKeys("keys", code=401), "retry", False),  # the operator mends it, no event is given up
-        (SettingsError("the address is none"), "retry", False),
-        (VoucherifyUnavailable("no connection"), "retry", False),
-        (VoucherifyUnavailable("limit", code=429), "retry", False),
-        (VoucherifyUnavailable("maintenance", code=503), "retry", False),
-        (VoucherifyUnavailable("timeout", code=408), "retry", True),
-        (VoucherifyUnavailable("locked", code=423), "retry", True),
-        (VoucherifyUnavailable("broken by this row", code=500), "retry", True),
-        (VoucherifyUnclear("no answer"), "unclear", False),
-        (VoucherifyUnclear("gateway", code=504), "unclear", False),
+        (VoucherifyRefused("no", code=400), "refused", "row"),
+        (VoucherifyRefused("no", code=404), "refused", "row"),
+        (BadInput("an incomplete payload"), "refused", "row"),
+        (
+            VoucherifyRejectsKeys("keys", code=401),
+            "retry",
+            "destination",
+        ),  # the operator mends it, no event is given up
+        (SettingsError("the address is none"), "retry", "destination"),
+        (VoucherifyUnavailable("no connection"), "retry", "destination"),
+        (VoucherifyUnavailable("limit", code=429), "retry", "destination"),
+        (VoucherifyUnavailable("maintenance", code=503), "retry", "destination"),
+        (VoucherifyUnavailable("timeout", code=408), "unclear", "either"),
+        (VoucherifyUnavailable("locked", code=423), "retry", "either"),
+        (VoucherifyUnavailable("broken by this row", code=500), "unclear", "either"),
+        (VoucherifyUnclear("no answer"), "unclear", "either"),
+        (VoucherifyUnclear("gateway", code=504), "unclear", "either"),
     ],
 )
-def test_every_error_has_its_verdict(error: LoyaltyError, outcome: str, own: bool) -> None:
+def test_every_error_has_its_verdict(error: LoyaltyError, outcome: str, blames: str) -> None:
     """What can't succeed is refused, what may is tried again, and an outage does not count against the row."""
     judged = verdict(error, attempts=0)
-    assert (judged.outcome, judged.own, judged.sentence) == (outcome, own, error.sentence)
+    assert (judged.outcome, judged.blames, judged.sentence) == (outcome, blames, error.sentence)
 
 
 def test_the_wait_grows_and_is_the_one_that_was_asked_for() -> None:

@@ -72,11 +72,13 @@ def v1(settings: Settings, path: str, body: Any, method: str = "POST") -> Reques
     return Request(method, f"{address.rstrip('/')}/v1/{path}", headers, body)
 
 
-def test_connection(settings: Settings) -> Request:
-    """A request that changes nothing and is refused where the keys are wrong."""
+def test_connection(settings: Settings) -> tuple[Request, ...]:
+    """Requests that change nothing and are refused where the keys are wrong: one for each door that the actions use."""
+    api = v1(settings.get("api") or settings, "customers?limit=1", None, "GET")
     if uses_v1(settings):
-        return v1(settings, "customers?limit=1", None, "GET")
-    return segmentio(settings, "test-authentication", None, "GET")
+        return (api,)
+    gateway = segmentio(settings, "test-authentication", None, "GET")
+    return (gateway, api) if "api" in settings else (gateway,)
 
 
 def _checked(settings: Settings) -> tuple[str, str, str]:

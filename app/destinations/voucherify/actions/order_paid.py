@@ -8,7 +8,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from app import money
-from app.destinations.base import Action, Payload, Repeat, Request, Settings
+from app.destinations.base import Action, Payload, Repeat, Request, Sent, Settings
 from app.destinations.fields import Field
 from app.destinations.voucherify import transport
 
@@ -83,7 +83,7 @@ def order(payload: Payload) -> dict[str, Any]:
     }
 
 
-def is_paid(found: Any) -> bool:
+def is_paid(found: Any, _sent: Sent) -> bool:
     """Whether Voucherify has the order and counts it as paid, so that it has earned."""
     return isinstance(found, dict) and found.get("status") in {"PAID", "FULFILLED"}
 

@@ -1,0 +1,86 @@
+"""Whether a destination is up: asked where a row's failure leaves it open, and again and again while it is down."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from app.backoff import backoff
+from app.db.session import Database
+from app.destinations.base import Destination
+from app.errors import LoyaltyError, VoucherifyError, VoucherifyRejectsKeys
+from app.pipeline import destination_state
+from app.telemetry import log
+from app.voucherify.client import Client
+
+LONGEST = 15.0
+"""Seconds between two questions to a destination that is down."""
+ASKING = 30.0
+"""Seconds that one worker has for its question."""
+
+
+@dataclass
+class Watch:
+    """Keeps the state of all destinations. Every worker runs one; a question that is due is asked by one of them."""
+
+    database: Database
+    client: Client
+    destinations: Mapping[str, Destination]
+    """By slug."""
+    settings: Mapping[str, Mapping[str, Any]]
+    """The settings of a destination, by its slug."""
+    _asked: dict[str, asyncio.Task[tuple[str, float] | None]] = field(default_factory=dict)
+
+    async def run_once(self) -> bool:
+        """Ask the destinations that are down and due; whether one of them is up again."""
+        async with self.database.connection() as connection:
+            due = await destination_state.to_ask(connection, ASKING)
+        return any([await self._again(destination, probes) for destination, probes in due])
+
+    async def is_up(self, destination: str) -> bool:
+        """Ask it now, because a row failed and the answer does not tell why. Where it is down, that is noted."""
+        # Lanes that fail together ask together.
+        question = self._asked.get(destination)
+        if question is None:
+            question = self._asked[destination] = asyncio.create_task(self._ask(destination))
+            question.add_done_callback(lambda _: self._asked.pop(destination, None))
+        found = await asyncio.shield(question)
+        if found is None:
+            return True
+        await self.note_down(destination, *found)
+        return False
+
+    async def note_down(self, destination: str, reason: str, wait: float) -> None:
+        """Nothing of this destination is claimed until it answers again, first asked in `wait` seconds."""
+        async with self.database.connection() as connection:
+            if await destination_state.note_down(connection, destination, reason, wait or backoff(0)):
+                log.warning(
+                    "destination.down", destination=destination
+                )  # the reason may quote an answer: the row has it
+
+    async def _again(self, destination: str, probes: int) -> bool:
+        found = await self._ask(destination)
+        async with self.database.transaction() as connection:
+            if found is not None:
+                reason, wait = found
+                await destination_state.ask_again(connection, destination, reason, wait or backoff(probes, cap=LONGEST))
+                return False
+            await destination_state.note_up(connection, destination)
+        log.warning("destination.up", destination=destination)
+        return True
+
+    async def _ask(self, slug: str) -> tuple[str, float] | None:
+        """None when it is up, else why not and how long it asks to be left alone (0: it does not say)."""
+        destination = self.destinations[slug]
+        try:
+            for request in destination.test_connection(self.settings[slug]):
+                await self.client.send(request.method, request.url, request.body, request.headers)
+        except LoyaltyError as error:
+            if (
+                isinstance(error, VoucherifyError)
+                and not error.retryable
+                and not isinstance(error, VoucherifyRejectsKeys)
+            ):
+                return None  # it refused the question, so it answers
+            return error.sentence, error.retry_after or 0.0
+        return None
