@@ -12,6 +12,23 @@ from uuid import uuid4
 import asyncpg
 
 
+CLAIM = """
+WITH due AS MATERIALIZED (
+    SELECT waiting.destination, waiting.person FROM destination_state AS state
+    CROSS JOIN LATERAL (
+        SELECT destination, person, due_at FROM lane
+        WHERE lane.destination = state.destination AND due_at <= now()
+        ORDER BY due_at LIMIT $3 FOR UPDATE SKIP LOCKED
+    ) AS waiting
+    WHERE state.down_since IS NULL ORDER BY waiting.due_at LIMIT $3
+)
+UPDATE lane SET owner = $1, due_at = now() + make_interval(secs => $2)
+FROM due WHERE lane.destination = due.destination AND lane.person = due.person
+RETURNING lane.destination, lane.person
+"""
+"""$1 holder, $2 seconds, $3 how many. Materialized: the planner could else run the locking part more than once."""
+
+
 @dataclass
 class Fence:
     """Until when a lane is surely ours, by this process's own clock, which goes on while the process is stopped."""
@@ -39,18 +56,7 @@ async def claim(connection: asyncpg.Connection, owner: str, seconds: float, limi
     holder = f"{owner}/{uuid4().hex[:8]}"
     fence_until = time.monotonic() + seconds  # begun before the database's lease, so it ends before that
     rows = await connection.fetch(
-        """WITH due AS MATERIALIZED (
-               SELECT waiting.destination, waiting.person FROM destination_state AS state
-               CROSS JOIN LATERAL (
-                   SELECT destination, person, due_at FROM lane
-                   WHERE lane.destination = state.destination AND due_at <= now()
-                   ORDER BY due_at LIMIT $3 FOR UPDATE SKIP LOCKED
-               ) AS waiting
-               WHERE state.down_since IS NULL ORDER BY waiting.due_at LIMIT $3
-           )
-           UPDATE lane SET owner = $1, due_at = now() + make_interval(secs => $2)
-           FROM due WHERE lane.destination = due.destination AND lane.person = due.person
-           RETURNING lane.destination, lane.person""",
+        CLAIM,
         holder,
         seconds,
         limit,
