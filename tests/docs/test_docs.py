@@ -163,3 +163,15 @@ def test_the_page_of_tables_has_every_table() -> None:
 def test_the_description_of_the_api_can_be_shown(web: Litestar) -> None:
     """`/schema`, which the pages point to, has a description to show, with the till's sale in it."""
     assert "/pos/orders" in web.openapi_schema.to_schema()["paths"]
+
+
+def test_every_guarantee_names_tests_that_exist() -> None:
+    """Each promise in the tables of guarantees is followed by the tests that hold it, and they are there."""
+    text = (REFERENCE / "guarantees.md").read_text()
+    promises = [cells for cells in rows(text) if cells[-1] != "tests"]
+    assert len(promises) > 20
+    for cells in promises:
+        named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", cells[-1])
+        assert named, f"No test is named for: {cells[0]}"
+        for file, test in named:
+            assert re.search(rf"^(async )?def {test}\(", (ROOT / file).read_text(), re.MULTILINE), f"{file}::{test}"
