@@ -12,6 +12,8 @@ from app.db.session import Database
 from app.db.wake import Wakeups
 from app.telemetry import log
 
+GATHER = 0.03
+"""Seconds between two looks while changes come in a stream: nobody sees the difference, and each look is a query."""
 ALL = "all"
 """The topic that gets every change, for the floor."""
 
@@ -42,7 +44,9 @@ async def _feed(database: Database, wakeups: Wakeups, channels: ChannelsPlugin) 
             for row in rows:
                 position = row["position"]
                 channels.publish(frame(row), [row["topic"], ALL])
-            if not rows:
+            if rows:
+                await asyncio.sleep(GATHER)
+            else:
                 await wakeups.wait("live", 1.0)
         except Exception as error:  # noqa: BLE001 - whatever it was, screens must not stay deaf until a restart
             log.warning("live.failed", error=repr(error))

@@ -5,7 +5,7 @@ reader that has seen position n will never find a smaller one later (rule 4).
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,6 +17,8 @@ from app.db.wake import wake
 from app.live import changes
 
 _LOCK = 7_220_002
+FEW = 1_000
+"""Events of a partition that are counted one by one."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,7 @@ class StoredEvent:
     """An event as its consumers read it."""
 
     position: int
+    partition: int
     person: str
     source: str
     order_id: str | None
@@ -136,32 +139,67 @@ async def lease(
     return {row["partition"]: row["position"] for row in rows}
 
 
-async def read(connection: asyncpg.Connection, partition: int, after: int, limit: int) -> list[StoredEvent]:
-    """The next events of a partition, in order."""
+async def read(connection: asyncpg.Connection, positions: Mapping[int, int], limit: int) -> list[StoredEvent]:
+    """The next events of some partitions, each read from its position, in the order of the log."""
     rows = await connection.fetch(
-        """SELECT position, person, source, order_id, message FROM event
-           WHERE partition = $1 AND position > $2 ORDER BY position LIMIT $3""",
-        partition,
-        after,
+        """SELECT event.* FROM unnest($1::int[], $2::bigint[]) AS read (partition, position)
+           CROSS JOIN LATERAL (
+               SELECT position, partition, person, source, order_id, message FROM event
+               WHERE event.partition = read.partition AND event.position > read.position
+               ORDER BY event.position LIMIT $3
+           ) AS event ORDER BY event.position LIMIT $3""",
+        list(positions),
+        list(positions.values()),
         limit,
     )
-    return [StoredEvent(row["position"], row["person"], row["source"], row["order_id"], row["message"]) for row in rows]
+    return [
+        StoredEvent(row["position"], row["partition"], row["person"], row["source"], row["order_id"], row["message"])
+        for row in rows
+    ]
+
+
+async def waiting(connection: asyncpg.Connection, consumer: str) -> int:
+    """How many events a consumer has still to read: exact while few wait, an estimate by positions where many do."""
+    found: int = await connection.fetchval(
+        """SELECT coalesce(sum(
+                      -- Positions count all partitions: of what lies between, each has its share, more or less.
+                      CASE WHEN unread.few < $2 THEN unread.few
+                           ELSE greatest(unread.few, (newest.position - log_cursor.position) / log.partitions) END
+                  )::bigint, (SELECT max(position) FROM event), 0)
+           FROM log_cursor
+           CROSS JOIN (SELECT count(*) AS partitions FROM log_cursor WHERE consumer = $1) AS log
+           CROSS JOIN LATERAL (
+               SELECT count(*) AS few FROM (
+                   SELECT FROM event WHERE partition = log_cursor.partition AND position > log_cursor.position
+                   ORDER BY position LIMIT $2) AS first) AS unread
+           CROSS JOIN LATERAL (
+               SELECT max(position) AS position FROM event WHERE partition = log_cursor.partition) AS newest
+           WHERE consumer = $1""",
+        consumer,
+        FEW,
+    )
+    return found
 
 
 async def advance(
-    connection: asyncpg.Connection, consumer: str, owner: str, partition: int, read_to: int, new: int
+    connection: asyncpg.Connection, consumer: str, owner: str, read_to: Mapping[int, int], new: Mapping[int, int]
 ) -> bool:
-    """Move a cursor inside the caller's transaction; False when the lease was lost, and then nothing may be kept."""
-    moved = await connection.fetchval(
-        """UPDATE log_cursor SET position = $5
-           WHERE consumer = $1 AND partition = $3 AND owner = $2 AND position = $4 RETURNING true""",
+    """Move the cursors of the partitions in `new` inside the caller's transaction, from where they were read.
+
+    False when the lease of one of them was lost, and then nothing may be kept.
+    """
+    moved = await connection.fetch(
+        """UPDATE log_cursor SET position = moves.new
+           FROM unnest($3::int[], $4::bigint[], $5::bigint[]) AS moves (partition, old, new)
+           WHERE consumer = $1 AND owner = $2 AND log_cursor.partition = moves.partition AND position = moves.old
+           RETURNING log_cursor.partition""",
         consumer,
         owner,
-        partition,
-        read_to,
-        new,
+        list(new),
+        [read_to[partition] for partition in new],
+        list(new.values()),
     )
-    return bool(moved)
+    return len(moved) == len(new)
 
 
 async def give_back(connection: asyncpg.Connection, consumer: str, owner: str) -> None:

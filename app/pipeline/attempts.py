@@ -12,7 +12,7 @@ from app.destinations.base import Request
 from app.live import changes
 from app.pipeline.functions import Outcome
 from app.pipeline.lanes import Claim
-from app.pipeline.verdict import Verdict
+from app.pipeline.verdict import Ending, Verdict
 
 BATCH = 50
 KEPT_ANSWER = 2048
@@ -172,14 +172,15 @@ async def start(
     return attempt
 
 
-async def end(connection: asyncpg.Connection, attempt: int, outcome: str, status: int | None, answer: Any) -> None:
+async def end(connection: asyncpg.Connection, ending: Ending) -> None:
     """Note how a try ended. Also when the lane was lost meanwhile: the next worker must know."""
+    answer = ending.answer
     text = answer if isinstance(answer, str) else msgspec.json.encode(answer).decode()
     await connection.execute(
         "UPDATE attempt SET ended_at = clock_timestamp(), outcome = $2, status = $3, answer = $4 WHERE id = $1",
-        attempt,
-        outcome,
-        status,
+        ending.attempt,
+        ending.outcome,
+        ending.status,
         text.replace("\x00", "")[:KEPT_ANSWER],
     )
 
@@ -194,7 +195,12 @@ async def finish(
     *,
     passed: bool,
 ) -> bool:
-    """Bring the delivery to its new state, unless the lane was lost; whether it was ours to write."""
+    """Bring the delivery to its new state, unless the lane was lost; whether it was ours to write.
+
+    How its last try ended is written in any case: the next worker must know. Inside a transaction.
+    """
+    if judged.ending is not None:
+        await end(connection, judged.ending)
     kept = await connection.fetchval(
         """WITH works AS (  -- it does the work again, so it is asked soon when it goes down the next time
                UPDATE destination_state SET probes = 0

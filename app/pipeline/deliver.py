@@ -65,9 +65,9 @@ class Deliverer:
                     task = asyncio.create_task(self._lane(lane))
                     self._running.add(task)
                     task.add_done_callback(self._running.discard)
-                if not claimed and self._running and not free:
+                if len(claimed) == free:
                     await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
-                elif not claimed:
+                else:
                     await wakeups.wait("deliver", 1.0)
         finally:
             for task in self._running:
@@ -94,12 +94,13 @@ class Deliverer:
         """Prolong the lease while the lane is worked on: one slow call may take longer than a lease."""
         while True:
             await asyncio.sleep(self.lease_seconds / 3)
-            async with self.database.connection() as connection:
-                if not await lanes.prolong(connection, lane, self.lease_seconds):
-                    return
+            with contextlib.suppress(*NOT_THE_WORK):  # it is tried again before the lease ends
+                async with self.database.connection() as connection:
+                    if not await lanes.prolong(connection, lane, self.lease_seconds):
+                        return
 
     async def _some(self, lane: Claim) -> bool:
-        """Deliver the rows that wait now; whether to look again."""
+        """Deliver the rows that wait now; whether there may be more of them."""
         async with self.database.connection() as connection:
             rows = await attempts.waiting(connection, lane)
         ran: dict[int, Outcome] = {}
@@ -111,7 +112,7 @@ class Deliverer:
             judged = await self._safely(lane, row, ran)
             if judged is None or not await self._finish(lane, row, judged, time.monotonic() - begun):
                 return False
-        return bool(rows)
+        return len(rows) == attempts.BATCH
 
     async def _safely(self, lane: Claim, row: attempts.Row, ran: dict[int, Outcome]) -> Verdict | None:
         """Take one row as far as it goes; None when the lane was lost meanwhile.

@@ -11,6 +11,7 @@ from uuid import uuid4
 
 import asyncpg
 
+from app.db.wake import wake
 
 CLAIM = """
 WITH due AS MATERIALIZED (
@@ -91,15 +92,18 @@ async def leave(connection: asyncpg.Connection, lane: Claim) -> None:
         lane.person,
         lane.holder,
     )
-    if mine:
-        await connection.execute(
-            """UPDATE lane SET owner = NULL, due_at = (
-                   -- Rows go in order: the first that may not be passed, and those before it that may be. What is
-                   -- behind it waits for it, else a lane would be due for a row that nobody may take yet.
-                   SELECT min(due_at) FROM delivery WHERE destination = $1 AND person = $2 AND status = 'pending'
-                   AND id <= coalesce((SELECT min(id) FROM delivery WHERE destination = $1 AND person = $2
-                                       AND status = 'pending' AND NOT passed), 9223372036854775807))
-               WHERE destination = $1 AND person = $2""",
-            lane.destination,
-            lane.person,
-        )
+    if not mine:
+        return
+    due = await connection.fetchval(
+        """UPDATE lane SET owner = NULL, due_at = (
+               -- Rows go in order: the first that may not be passed, and those before it that may be. What is
+               -- behind it waits for it, else a lane would be due for a row that nobody may take yet.
+               SELECT min(due_at) FROM delivery WHERE destination = $1 AND person = $2 AND status = 'pending'
+               AND id <= coalesce((SELECT min(id) FROM delivery WHERE destination = $1 AND person = $2
+                                   AND status = 'pending' AND NOT passed), 9223372036854775807))
+           WHERE destination = $1 AND person = $2 RETURNING due_at <= now()""",
+        lane.destination,
+        lane.person,
+    )
+    if due:  # rows came while it was held, and who brought them woke nobody who could have taken it
+        await wake(connection, "deliver")

@@ -3,7 +3,8 @@
 The cursor moves in the transaction of its effects, so a router that dies in the middle has done nothing.
 """
 
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import asyncpg
@@ -33,25 +34,38 @@ class Router:
     lease_seconds: float
     mappings: Sequence[CompiledMapping]
     _positions: dict[int, int] = field(default_factory=dict)
+    """How far each partition that this worker holds was read."""
+    _renew_at: float = 0.0
+    """When the leases are prolonged and shared out anew, by this process's monotonic clock."""
 
     async def run_once(self) -> bool:
-        """Route one batch of each partition that this worker holds; whether there was anything."""
-        async with self.database.transaction() as connection:
-            self._positions = await event_log.lease(
-                connection, CONSUMER, self.owner, self.partitions, self.lease_seconds
-            )
-        return any([await self._partition(partition, at) for partition, at in sorted(self._positions.items())])
+        """Route one batch of the partitions that this worker holds; whether there was anything."""
+        if time.monotonic() >= self._renew_at:
+            self._renew_at = time.monotonic() + self.lease_seconds / 3
+            async with self.database.transaction() as connection:
+                self._positions = await event_log.lease(
+                    connection, CONSUMER, self.owner, self.partitions, self.lease_seconds
+                )
+        try:
+            new = await self._batch(self._positions)
+        except BaseException:
+            self._renew_at = 0.0  # it is not known how far it came
+            raise
+        self._positions = self._positions | new
+        return bool(new)
 
-    async def _partition(self, partition: int, at: int) -> bool:
+    async def _batch(self, read_to: Mapping[int, int]) -> dict[int, int]:
+        """Route the next events; returns how far each partition is read now, of those that had any."""
         async with self.database.transaction() as connection:
-            events = await event_log.read(connection, partition, at, BATCH)
+            events = await event_log.read(connection, read_to, BATCH)
             if not events:
-                return False
+                return {}
             await self._apply(connection, events)
-            if not await event_log.advance(connection, CONSUMER, self.owner, partition, at, events[-1].position):
-                log.warning("route.lease_lost", partition=partition)
-                raise asyncpg.InterfaceError("the lease was lost")  # rolls everything back: another has it now
-        return True
+            new = {event.partition: event.position for event in events}
+            if not await event_log.advance(connection, CONSUMER, self.owner, read_to, new):
+                log.warning("route.lease_lost")
+                raise asyncpg.InterfaceError("the lease was lost")  # rolls all back: another has it now
+        return new
 
     async def _apply(self, connection: asyncpg.Connection, events: Sequence[StoredEvent]) -> None:
         """Route a batch; on an error halve it until the culprit stands alone, note that one, and go on (rule 9)."""

@@ -1,8 +1,8 @@
 """Sending one delivery: at the set pace, never without the lane, and never twice what may have been done (rule 5)."""
 
 import asyncio
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from app.db.session import Database
@@ -11,8 +11,8 @@ from app.errors import LeaseLost, LoyaltyError, VoucherifyRefused
 from app.pipeline import attempts, destination_state
 from app.pipeline.attempts import Row, Unknown
 from app.pipeline.lanes import Claim
-from app.pipeline.verdict import Verdict, verdict
-from app.voucherify.client import Client
+from app.pipeline.verdict import Ending, Verdict, verdict
+from app.voucherify.client import Call, Client
 
 DELIVERED = Verdict("delivered", "")
 FOUND = Verdict("delivered", "Found done by an earlier attempt.")
@@ -40,12 +40,29 @@ class Sender:
                 judged = await self._look_up(lane, row, row.unknown, action.repeat, payload, settings)
                 if judged is not None:
                     return judged
-            await self._call(lane, row, action.build(payload, settings), "send", lambda _: "done")
+            return await self._send(lane, row, action.build(payload, settings))
         except LeaseLost:
             return None
         except LoyaltyError as error:
             return verdict(error, row.attempts)
-        return DELIVERED
+
+    async def _send(self, lane: Claim, row: Row, request: Request) -> Verdict:
+        """Send the request once. How it ended is in the verdict, not written down yet.
+
+        Raises:
+            LeaseLost: the lane is not ours any more, and nothing was sent.
+        """
+        attempt = await self._begin(lane, row, request, "send")
+        try:
+            call = await self._leave(lane, request)
+        except LeaseLost:
+            await self._end(attempt, "retry", None, "Nothing was sent: its worker had lost the lane.")
+            raise
+        except LoyaltyError as error:
+            judged = verdict(error, row.attempts)
+            code, answer = getattr(error, "code", None), getattr(error, "answer", None)
+            return replace(judged, ending=Ending(attempt, judged.outcome, code, answer or error.sentence))
+        return replace(DELIVERED, ending=Ending(attempt, "done", call.status, call.answered))
 
     async def charge(self, lane: Claim, calls: int) -> None:
         """Count calls that were made by an insert function against the pace."""
@@ -66,26 +83,27 @@ class Sender:
         if unknown.elapsed < repeat.delay:
             wait = repeat.delay - unknown.elapsed
             return Verdict("retry", f"It was sent and no answer came. Looked up in {wait:.0f} s.", wait)
-        is_done, sent = repeat.is_done, Sent(unknown.started_at, payload)
-        found = await self._call(
-            lane,
-            row,
-            repeat.look_up(payload, settings),
-            "look_up",
-            lambda answer: "found" if is_done(answer, sent) else "not_found",
-        )
-        if found == "found":
+        request = repeat.look_up(payload, settings)
+        attempt = await self._begin(lane, row, request, "look_up")
+        status, answer = 404, None
+        try:
+            call = await self._leave(lane, request)
+            status, answer = call.status, call.answered
+        except LoyaltyError as error:
+            if not isinstance(error, VoucherifyRefused) or error.code != status:
+                await self._end(attempt, "retry", getattr(error, "code", None), error.sentence)
+                raise
+        found = repeat.is_done(answer, Sent(unknown.started_at, payload))
+        await self._end(attempt, "found" if found else "not_found", status, answer)
+        if found:
             return FOUND
         return None if repeat.sends_again else NOT_FOUND
 
-    async def _call(self, lane: Claim, row: Row, request: Request, kind: str, read: Callable[[Any], str]) -> str:
-        """One request, noted before it leaves and after its answer; returns what `read` makes of that.
-
-        A look-up that is answered 404 got an answer too: `read` is given None.
+    async def _begin(self, lane: Claim, row: Row, request: Request, kind: str) -> int:
+        """Wait for the pace, then note what is about to leave.
 
         Raises:
-            LeaseLost: the lane is not ours any more, and nothing was sent.
-            LoyaltyError: no good answer came.
+            LeaseLost: the lane is not ours any more.
         """
         if self.interval:
             async with self.database.connection() as connection:
@@ -95,28 +113,13 @@ class Sender:
             attempt = await attempts.start(connection, lane, row, request, kind)
         if attempt is None:
             raise LeaseLost
-        failed: LoyaltyError | None = None
-        status: int | None
-        try:
-            call = await self.client.send(
-                request.method, request.url, request.body, request.headers, may_leave=lane.fence.holds
-            )
-            status, answer, outcome = call.status, call.answered, read(call.answered)
-        except LoyaltyError as error:
-            status, answer = getattr(error, "code", None), getattr(error, "answer", None) or error.sentence
-            if kind == "look_up" and isinstance(error, VoucherifyRefused) and status == 404:
-                outcome = read(None)
-            else:
-                failed, outcome = error, _outcome(error, kind)
+        return attempt
+
+    async def _leave(self, lane: Claim, request: Request) -> Call:
+        return await self.client.send(
+            request.method, request.url, request.body, request.headers, may_leave=lane.fence.holds
+        )
+
+    async def _end(self, attempt: int, outcome: str, status: int | None, answer: Any) -> None:
         async with self.database.connection() as connection:
-            await attempts.end(connection, attempt, outcome, status, answer)
-        if failed is not None:
-            raise failed
-        return outcome
-
-
-def _outcome(error: LoyaltyError, kind: str) -> str:
-    """What a failed call left behind: only a send that may have been done is unclear."""
-    if isinstance(error, LeaseLost) or kind == "look_up":
-        return "retry"
-    return verdict(error, 0).outcome
+            await attempts.end(connection, Ending(attempt, outcome, status, answer))

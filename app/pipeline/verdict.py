@@ -1,7 +1,7 @@
 """What to make of a delivery that did not succeed: pure."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from app.backoff import backoff
 from app.destinations.base import SettingsError
@@ -17,6 +17,16 @@ ANY_KEYS = 30.0
 
 
 @dataclass(frozen=True)
+class Ending:
+    """How a try ended, to be written down together with what follows from it."""
+
+    attempt: int
+    outcome: str
+    status: int | None
+    answer: Any
+
+
+@dataclass(frozen=True)
 class Verdict:
     """How to go on with a row."""
 
@@ -29,6 +39,7 @@ class Verdict:
     blames: Blame = "row"
     """Whose fault it is. The row's: its hold and its budget run. The destination's: all rows wait, no clock runs.
     `either`: a time-out or a 500 does not tell, so the destination is asked whether it is up."""
+    ending: Ending | None = None
 
 
 def verdict(error: LoyaltyError, attempts: int) -> Verdict:

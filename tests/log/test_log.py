@@ -40,7 +40,7 @@ async def lease(database: Database, owner: str, seconds: float = 10) -> dict[int
 
 async def advance(database: Database, owner: str, partition: int, read_to: int, new: int) -> bool:
     async with database.transaction() as connection:
-        return await log.advance(connection, "route", owner, partition, read_to, new)
+        return await log.advance(connection, "route", owner, {partition: read_to}, {partition: new})
 
 
 async def test_a_reader_that_polls_all_the_time_never_skips_a_position(database: Database) -> None:
@@ -62,7 +62,7 @@ async def test_a_reader_that_polls_all_the_time_never_skips_a_position(database:
             for partition, positions in seen.items():
                 after = positions[-1] if positions else 0
                 async with database.connection() as connection:
-                    rows = await log.read(connection, partition, after, 1000)
+                    rows = await log.read(connection, {partition: after}, 1000)
                 positions += [row.position for row in rows]
 
     reader = asyncio.create_task(read())

@@ -58,7 +58,7 @@ async def test_a_row_that_comes_while_its_lane_is_left_is_not_forgotten(database
     async with database.connection() as routing:
         transaction = routing.transaction()
         await transaction.start()
-        events = await log.read(routing, 0, 1, 10)
+        events = await log.read(routing, {0: 1}, 10)
         await router(database)._effects(routing, events)  # uncommitted: the worker can't see the row
         leaving = asyncio.create_task(leave(database, lane))
         await asyncio.sleep(0.2)

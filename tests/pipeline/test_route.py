@@ -61,7 +61,7 @@ async def test_a_router_killed_before_its_commit_has_done_nothing(database: Data
     try:
         await blocker.execute("BEGIN")
         await blocker.execute("SELECT FROM log_cursor FOR UPDATE")
-        dying = asyncio.create_task(router(database)._partition(0, 0))
+        dying = asyncio.create_task(router(database)._batch({0: 0}))
         await _kill_who_waits_for_a_lock(database)
         with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError)):
             await dying
@@ -85,7 +85,7 @@ async def test_a_router_that_lost_its_partition_keeps_nothing(database: Database
         await connection.execute("DELETE FROM lease")
     await _hold(database, "heir")
     with pytest.raises(asyncpg.InterfaceError, match="lease"):
-        await router(database, "sleeper")._partition(0, 0)
+        await router(database, "sleeper")._batch({0: 0})
     assert await count(database, "delivery") == 0
     assert await router(database, "heir").run_once()
     assert await count(database, "delivery") == 1
@@ -95,8 +95,8 @@ async def test_two_routers_at_once_route_each_event_once(database: Database) -> 
     """Two workers that route the same partition at the same moment leave one set of effects."""
     await store(database, *(order(f"o-{number}", user=f"u-{number}") for number in range(20)))
     await _hold(database, "router")
-    results = await asyncio.gather(*(router(database)._partition(0, 0) for _ in range(2)), return_exceptions=True)
-    assert [result for result in results if result is True] == [True]
+    results = await asyncio.gather(*(router(database)._batch({0: 0}) for _ in range(2)), return_exceptions=True)
+    assert [result for result in results if isinstance(result, dict)] == [{0: 20}]
     assert (await count(database, "delivery"), await count(database, "order_fact")) == (20, 20)
 
 
@@ -157,5 +157,5 @@ async def test_triggers_see_the_event_as_it_came_in(database: Database) -> None:
     """The plan is made of the stored message; a person without a user id has no order to earn by."""
     await store(database, order("o-1"), {**order("o-2"), "userId": None, "anonymousId": "a-1"})
     async with database.connection() as connection:
-        events = await log.read(connection, 0, 0, 10)
+        events = await log.read(connection, {0: 0}, 10)
     assert [(mapping, person) for _, _, mapping, person in plan(events, MAPPINGS)] == [(ORDER, "u-1")]
