@@ -31,6 +31,13 @@ class Principal:
     """For audits, as in `register:warsaw/2` or `member:<id>`."""
     location_id: str | None = None
     member_id: UUID | None = None
+    operator: str | None = None
+    """Who signed in at a register to do more than sell."""
+
+    @property
+    def person(self) -> str:
+        """Who answers for a decision."""
+        return self.operator or self.name
 
     def may(self, role: str) -> bool:
         return any(role in _COVERS.get(own, frozenset({own})) for own in self.roles)
@@ -62,6 +69,7 @@ async def identify(connection: ASGIConnection[Any, Any, Any, Any]) -> Principal 
             name=claims["sub"],
             location_id=claims.get("location"),
             member_id=UUID(claims["member"]) if claims.get("member") else None,
+            operator=claims.get("operator"),
         )
     async with connection.app.state.database.session() as session:
         key = await keys.find(session, token)

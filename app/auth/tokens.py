@@ -17,9 +17,17 @@ def make(
     lasts: timedelta = timedelta(hours=12),
     member: str | None = None,
     location: str | None = None,
+    operator: str | None = None,
 ) -> str:
-    """A token that says who (`subject`) may do what (`roles`) until when."""
-    claims = {"sub": subject, "roles": roles, "exp": now() + lasts, "member": member, "location": location}
+    """A token that says who (`subject`, and `operator` at a register) may do what (`roles`) until when."""
+    claims = {
+        "sub": subject,
+        "roles": roles,
+        "exp": now() + lasts,
+        "member": member,
+        "location": location,
+        "operator": operator,
+    }
     return jwt.encode(claims, secret.get_secret_value(), algorithm="HS256")
 
 

@@ -23,6 +23,7 @@ from app.auth import keys, tokens
 from app.auth.principal import SESSION_COOKIE, identify
 from app.console.road import ZONES, Road, road, span
 from app.console.trace import trace
+from app.console.unclear_rows import count
 from app.db.base import now
 from app.errors import NotFound
 from app.live.listener import ALL
@@ -124,12 +125,15 @@ async def sign_in(state: State, request: AnyRequest) -> Response[Any]:
         return _page("floor/sign_in.html", {"problem": "This is not the key of an operator or admin."}, status=401)
     roles = ["register", *([operator.role] if operator else [])]
     answer = Redirect("/", status_code=303)
-    answer.cookies.append(_session(state.settings, till.name, till.location_id, roles))
+    who = f"{operator.role}:{operator.name}" if operator else None
+    answer.cookies.append(_session(state.settings, till.name, till.location_id, roles, who))
     return answer
 
 
-def _session(settings: Settings, register: str, location_id: str, roles: list[str]) -> Cookie:
-    token = tokens.make(settings.auth_secret, f"register:{register}", roles, location=location_id)
+def _session(
+    settings: Settings, register: str, location_id: str, roles: list[str], operator: str | None = None
+) -> Cookie:
+    token = tokens.make(settings.auth_secret, f"register:{register}", roles, location=location_id, operator=operator)
     secure = settings.public_url.startswith("https://")
     return Cookie(key=SESSION_COOKIE, value=token, httponly=True, samesite="strict", secure=secure)
 
@@ -149,6 +153,7 @@ async def show_road(state: State, order: FromQuery[UUID | None] = None) -> Templ
         "zones": ZONES,
         "latest": latest,
         "pinned": order,
+        "unclear": await count(state.database),
         "span": span,
         "money": partial(money.shown, currency=found.order["currency"]) if found else None,
     }

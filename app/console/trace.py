@@ -29,6 +29,7 @@ STEPS: tuple[tuple[str, str, str], ...] = (
 
 
 _AFTER_ROUTE = ("function", "deliver", "voucherify", "webhook", "profile", "screen")
+DECIDE = "An operator decides: see /console/unclear."
 NO_POINTS_AFTER = timedelta(seconds=3)
 """An order that Voucherify counts as paid and for which no points came in this time earned none."""
 
@@ -124,13 +125,22 @@ def _at_the_till(steps: dict[str, _Step], found: rows.Found) -> None:
             datetime.fromisoformat(ended) if ended else None,
             redemption.get("sent"),
             redemption.get("answered"),
-            order["refusal"],
+            _refusal(order["refusal"], redemption),
         )
     if order["status"] == "PAID":
         totals = {name: order[name] for name in ("total", "discount", "tax")}
         steps["paid"] = _Step("done", order["paid_at"], {"status": "PAID"}, totals)
     elif order["status"] == "CANCELED":
         steps["paid"] = _Step("failed", order["touched_at"], note=order["refusal"])
+
+
+def _refusal(refusal: str | None, redemption: dict[str, Any]) -> str | None:
+    """Why the coupon was not used, and what became of it when Voucherify redeemed it after all."""
+    if "rolled_back" in redemption:
+        return f"{refusal} It was redeemed late, and rolled back {redemption['rolled_back']['at']}: it is free again."
+    if "not_rolled_back" in redemption:
+        return f"{refusal} It was redeemed late and can't be rolled back: {redemption['not_rolled_back']}"
+    return refusal
 
 
 def _to_segment(steps: dict[str, _Step], found: rows.Found) -> None:
@@ -180,14 +190,15 @@ def _to_voucherify(steps: dict[str, _Step], found: rows.Found) -> None:
         steps["function"] = _Step("running", note=first["error"])
     elif first["status"] != "pending" and found.attempts:
         steps["function"] = _Step("skipped", note="This destination has no insert function.")
-    last = found.attempts[-1] if found.attempts else None
+    sends = [row for row in found.attempts if row["kind"] == "send"]
+    last = sends[-1] if sends else None
     state = {"delivered": "done", "filtered": "done", "pending": "running"}.get(first["status"], "failed")
     steps["deliver"] = _Step(
         "waiting" if state == "running" and last is None else state,
         first["finished_at"],
         last["request"] if last else None,
-        {"status": last["status"], "answer": _parsed(last["answer"]), "tries": len(found.attempts)} if last else None,
-        first["error"],
+        {"status": last["status"], "answer": _parsed(last["answer"]), "tries": len(sends)} if last else None,
+        f"{first['error'] or ''} {DECIDE}".lstrip() if first["status"] == "unclear" else first["error"],
     )
     if first["status"] == "filtered":
         for name in ("voucherify", "webhook", "profile", "screen"):

@@ -47,6 +47,8 @@ class Unknown:
     """When the first of them began."""
     elapsed: float
     """Seconds since the last of them was over."""
+    overruled: bool
+    """An operator decided to send it again although nobody knows."""
 
 
 async def waiting(connection: asyncpg.Connection, lane: Claim) -> list[Row]:
@@ -55,7 +57,7 @@ async def waiting(connection: asyncpg.Connection, lane: Claim) -> list[Row]:
         """SELECT delivery.id, event_position, mapping, message, event.order_id, attempts, held, passed,
                   due_at <= now() AS due,
                   result.outcome, result.event AS returned, result.error,
-                  tries.done, tries.broken_off, tries.unknown_since,
+                  tries.done, tries.broken_off, tries.unknown_since, tries.overruled,
                   extract(epoch FROM now() - tries.unknown_over)::float8 AS elapsed
            FROM delivery
            JOIN event ON event.position = event_position
@@ -64,9 +66,11 @@ async def waiting(connection: asyncpg.Connection, lane: Claim) -> list[Row]:
                SELECT bool_or(outcome IS NULL) AS broken_off,
                       bool_or(outcome IN ('done', 'found')) AS done,
                       min(started_at) FILTER (WHERE unknown) AS unknown_since,
-                      max(ended_at) FILTER (WHERE unknown) AS unknown_over
+                      max(ended_at) FILTER (WHERE unknown) AS unknown_over,
+                      bool_and(outcome = 'overruled') FILTER (WHERE unknown) AS overruled
                FROM attempt
-               CROSS JOIN LATERAL (SELECT kind = 'send' AND coalesce(outcome, 'unclear') = 'unclear') AS told (unknown)
+               CROSS JOIN LATERAL (
+                   SELECT kind = 'send' AND coalesce(outcome, 'unclear') IN ('unclear', 'overruled')) AS told (unknown)
                WHERE delivery_id = delivery.id
            ) AS tries ON true
            WHERE destination = $1 AND delivery.person = $2 AND status = 'pending' AND (NOT passed OR due_at <= now())
@@ -98,7 +102,7 @@ async def waiting(connection: asyncpg.Connection, lane: Claim) -> list[Row]:
             if row["outcome"]
             else None,
             done_before=bool(row["done"]),
-            unknown=Unknown(row["unknown_since"], row["elapsed"]) if row["unknown_since"] else None,
+            unknown=Unknown(row["unknown_since"], row["elapsed"], row["overruled"]) if row["unknown_since"] else None,
         )
         for row in rows
     ]

@@ -176,7 +176,7 @@ class Deliverer:
         if waits and held > self.budget:
             status = "unclear" if row.unknown or judged.outcome == "unclear" else "failed"
             judged = replace(judged, sentence=f"Given up after {self.budget / 3600:g} h. {judged.sentence}")
-        passed = held > self.order_hold
+        passed = row.passed or held > self.order_hold  # once passed it stays so: the mark says what happened
         async with self.database.transaction() as connection:
             kept = await attempts.finish(connection, lane, row, status, judged, held, passed=passed)
         if not kept:

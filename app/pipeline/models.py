@@ -53,7 +53,8 @@ class Attempt(SQLModel, table=True):
     """`{method, url, body}`; secrets masked."""
     ended_at: datetime | None = utc_field(default=None)
     outcome: str | None = None
-    """Of a send: `done`, `retry`, `refused`, `unclear`. Of a look-up: `found`, `not_found`, `retry`."""
+    """Of a send: `done`, `retry`, `refused`, `unclear`, `overruled` (unclear, and sent again all the same). Of a
+    look-up: `found`, `not_found`, `retry`."""
     status: int | None = None
     answer: str | None = None
     """The first 2 KB."""

@@ -17,7 +17,9 @@ from app.voucherify.client import Call, Client
 DELIVERED = Verdict("delivered", "")
 FOUND = Verdict("delivered", "Found done by an earlier attempt.")
 NO_WAY_TO_KNOW = Verdict("held", "It was sent, no answer came, and there is no way to look it up.")
-NOT_FOUND = Verdict("held", "It was sent, no answer came, and it was not found afterwards. That does not prove it.")
+NOT_FOUND = Verdict(
+    "held", "It was sent, no answer came, and it was not found afterwards, which does not prove that it was not done."
+)
 
 
 @dataclass(frozen=True)
@@ -73,11 +75,13 @@ class Sender:
     async def _look_up(
         self, lane: Claim, row: Row, unknown: Unknown, repeat: Repeat, payload: Payload, settings: Mapping[str, Any]
     ) -> Verdict | None:
-        """Find out whether an earlier try was carried out; None: it was not, and may be sent.
+        """Find out whether an earlier try was carried out; None: it may be sent.
 
         Raises:
             LoyaltyError: the question got no answer.
         """
+        if unknown.overruled and not repeat.sends_again:
+            return None  # looked for already, and decided; where a look settles it, it costs little to look again
         if repeat.look_up is None or repeat.is_done is None:
             return NO_WAY_TO_KNOW
         if unknown.elapsed < repeat.delay:

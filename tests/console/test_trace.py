@@ -103,8 +103,8 @@ def test_both_processes_have_their_figures(house: House, member: str) -> None:
     web, worker = (httpx.get(f"{url}/metrics").text for url in (house.web, house.worker))
     for figure in (
         "loyalty_log_lag_events 0.0",
-        'loyalty_deliveries_rows{status="delivered"}',
-        'loyalty_emissions_rows{status="sent"}',
+        'loyalty_deliveries_rows{status="pending"}',
+        'loyalty_emissions_rows{status="pending"}',
         "loyalty_lane_age_seconds",
         "loyalty_webhook_lag_seconds",
     ):
@@ -117,9 +117,9 @@ def test_both_processes_have_their_figures(house: House, member: str) -> None:
 
 
 def test_a_dependency_that_is_missing_is_named(house: House) -> None:
-    """`/health` says which of the four is missing and how; without a worker the web process itself stays ready."""
+    """`/health` says which of the five is missing and how; without a worker the web process itself stays ready."""
     assert httpx.get(f"{house.web}/health").json()["checks"] == dict.fromkeys(
-        ("database", "worker", "voucherify", "segment"), "ok"
+        ("database", "worker", "voucherify", "segment", "destinations"), "ok"
     )
     house.stop("worker")
     try:

@@ -173,11 +173,14 @@ def test_settings_that_cannot_be_used(change: dict[str, str], sentence: str) -> 
 
 
 def test_connection_tests_send_nothing() -> None:
-    """The test of the settings is a GET without a body, on either transport."""
-    assert connection_test(SETTINGS).url == "https://us1.segmentio.voucherify.io/segmentio/test-authentication"
-    assert connection_test(V1).url == "https://api.voucherify.io/v1/customers?limit=1"
-    assert all(connection_test(settings).method == "GET" for settings in (SETTINGS, V1))
-    assert connection_test(SETTINGS).body is None
+    """The test of the settings is a GET without a body to each door that the actions use."""
+    gateway = "https://us1.segmentio.voucherify.io/segmentio/test-authentication"
+    api = "https://api.voucherify.io/v1/customers?limit=1"
+    assert [request.url for request in connection_test(SETTINGS)] == [gateway]
+    assert [request.url for request in connection_test({**SETTINGS, "api": V1})] == [gateway, api]
+    assert [request.url for request in connection_test(V1)] == [api]
+    asked = connection_test({**SETTINGS, "api": V1})
+    assert all((request.method, request.body) == ("GET", None) for request in asked)
 
 
 def test_an_order_is_taken_once() -> None:
