@@ -23,24 +23,32 @@ from litestar.template.config import TemplateConfig
 import app.console.floor
 import app.console.health
 import app.console.routes
+import app.console.unclear
 import app.members.routes
+import app.points.routes
 import app.segment.routes
 import app.webhooks.routes
 import mobile_api.routes
 import pos_simulator.routes
+from app.admission import Admission
 from app.auth.principal import guard, provide_principal, refuse_routes_without_role
 from app.db.session import open_database
 from app.db.wake import Wakeups
 from app.errors import LoyaltyError
 from app.live.listener import listening
+from app.live.stream import Watcher
 from app.orders.checkout import Checkout
+from app.points.operations import Points
 from app.preflight import preflight
 from app.problems import problems
+from app.segment.backlog import Backlog
 from app.segment.intake import Intake
+from app.segment.write_keys import WriteKeys
 from app.serve import serve
 from app.settings import Settings, load_settings
 from app.telemetry import configure_logging, log
 from app.voucherify.client import Client
+from app.voucherify.loyalty import LoyaltyV1
 
 ROOT = Path(__file__).parent.parent
 SCREENS = {"console": ROOT / "app/console", "pos": ROOT / "pos_simulator", "phone": ROOT / "mobile_api"}
@@ -56,7 +64,9 @@ def create_app(settings: Settings) -> Litestar:
     """Put the parts together."""
     database = open_database(settings)
     voucherify = Client.of(settings)
-    channels = ChannelsPlugin(MemoryChannelsBackend(), arbitrary_channels_allowed=True, subscriber_max_backlog=1000)
+    channels = ChannelsPlugin(
+        MemoryChannelsBackend(), arbitrary_channels_allowed=True, subscriber_max_backlog=1000, subscriber_class=Watcher
+    )
     intake = Intake(database, settings.worker.partitions)
 
     @contextlib.asynccontextmanager
@@ -74,16 +84,19 @@ def create_app(settings: Settings) -> Litestar:
             *([app.webhooks.routes.router] if settings.webhook_secret else []),
             app.console.health.router,
             app.members.routes.router,
+            app.points.routes.router,
             pos_simulator.routes.router,
             mobile_api.routes.router,
             app.console.floor.router,
             app.console.routes.router,
+            app.console.unclear.router,
             *(
                 create_static_files_router(path=f"/static/{name}", directories=[folder], opt={"role": "public"})
                 for name, folder in {**LIBRARIES, **{name: at / "static" for name, at in SCREENS.items()}}.items()
             ),
         ],
         guards=[guard],
+        middleware=[Admission({"v1": settings.listen.door_at_once}, settings.listen.web_at_once)],
         dependencies={"principal": Provide(provide_principal)},
         plugins=[problems, channels],
         template_config=TemplateConfig(instance=JinjaTemplateEngine.from_environment(templates())),
@@ -110,7 +123,10 @@ def create_app(settings: Settings) -> Litestar:
         voucherify=voucherify,
         channels=channels,
         intake=intake,
+        backlog=Backlog(database, settings.listen.door_most_waiting),
+        write_keys=WriteKeys(database),
         checkout=Checkout(database, voucherify, settings.worker.pending_order_after),
+        points=Points(database, LoyaltyV1(voucherify), settings.worker.pending_order_after),
     )
     refuse_routes_without_role(made)
     return made

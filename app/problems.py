@@ -3,7 +3,8 @@
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.plugins.problem_details import ProblemDetailsConfig, ProblemDetailsException, ProblemDetailsPlugin
 
-from app.errors import LoyaltyError, NotSignedIn
+from app.db.trouble import is_away
+from app.errors import Busy, LoyaltyError, NotSignedIn
 from app.telemetry import log
 
 
@@ -37,6 +38,9 @@ def _headers(error: LoyaltyError) -> dict[str, str] | None:
 
 
 def _of_nobody(error: Exception) -> ProblemDetailsException:
+    if is_away(error):
+        log.error("request.database_away", error=repr(error)[:500])
+        return _of_ours(Busy("The database can't be reached just now. Try again in a moment.", retry_after=2))
     log.error("request.failed", exc_info=error)
     return ProblemDetailsException(
         detail="Something went wrong here, not in your request. It is logged; try again.",

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 from app.db.session import open_database
-from app.demo.programme import CAMPAIGNS, EARNING_RULES, LOYALTY, METADATA_SCHEMAS
+from app.demo.programme import CAMPAIGNS, EARNING_RULES, LOYALTY, METADATA_SCHEMAS, REWARDS
 from app.demo.shop import MEMBERS
 from app.errors import LoyaltyError, SettingError, VoucherifyRefused
 from app.members.service import Enrolment, enrol
@@ -19,7 +19,7 @@ from app.voucherify.client import Client
 
 
 async def seed_programme(client: Client) -> None:
-    """Make the campaigns and the earning rules that are not there yet, and state what metadata there is."""
+    """Make the campaigns, earning rules and rewards that are not there yet, and state what metadata there is."""
     for schema in METADATA_SCHEMAS:
         await client.call("POST", "/sandbox/metadata-schemas", schema)
     for campaign in CAMPAIGNS:
@@ -28,6 +28,7 @@ async def seed_programme(client: Client) -> None:
     rules = await client.call("GET", f"/v1/loyalties/{loyalty['id']}/earning-rules")
     if not rules["data"]:
         await client.call("POST", f"/v1/loyalties/{loyalty['id']}/earning-rules", EARNING_RULES)
+    await _rewards(client, loyalty["id"])
 
 
 async def _campaign(client: Client, campaign: dict[str, Any]) -> None:
@@ -37,6 +38,24 @@ async def _campaign(client: Client, campaign: dict[str, Any]) -> None:
     except VoucherifyRefused as error:
         if error.key != "duplicate_found":
             raise
+
+
+async def _rewards(client: Client, loyalty_id: str) -> None:
+    """Rewards have no unique name in Voucherify: they are looked for by name before they are made."""
+    known = await client.call("GET", "/v1/rewards", params={"limit": 100})
+    ids = {reward["name"]: reward["id"] for reward in known["data"]}
+    path = f"/v1/loyalties/{loyalty_id}/rewards"
+    offered = {row["reward_id"] for row in (await client.call("GET", path, params={"limit": 100}))["data"]}
+    for reward in REWARDS:
+        name = reward["name"]
+        if name not in ids:
+            campaign = await client.call("GET", f"/v1/campaigns/{quote(reward['campaign'])}")
+            body = {"name": name, "parameters": {"campaign": {"id": campaign["id"]}}}
+            ids[name] = (await client.call("POST", "/v1/rewards", body))["id"]
+            log.info("reward.made", name=name)
+        if ids[name] not in offered:
+            price = {"loyalty": {"points": reward["points"]}}
+            await client.call("POST", path, [{"reward": ids[name], "parameters": price}])
 
 
 async def run(settings: Settings) -> None:

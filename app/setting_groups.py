@@ -79,6 +79,12 @@ class ListenSettings(Group):
     sandbox_port: Port = 8100
     sandbox_url: str = ""
     """The address of the sandbox. Unset: `http://SANDBOX_HOST:SANDBOX_PORT`."""
+    web_at_once: Annotated[int, Field(ge=1, le=10_000)] = 100
+    """Requests that write, of each part of the API, that one web process works on at the same time."""
+    door_at_once: Annotated[int, Field(ge=1, le=10_000)] = 64
+    """Likewise of the door: 500 KB each, and what they unpack to."""
+    door_most_waiting: Annotated[int, Field(ge=1)] = 1_000_000
+    """Events that may be stored and not routed yet; while there are more, the door answers 429."""
 
 
 class VoucherifySettings(Group):
@@ -143,6 +149,19 @@ class WorkerSettings(Group):
     """Seconds after which the sweeper takes up an order that is still PENDING. Longer than `VOUCHERIFY_TIMEOUT`."""
 
 
+class KeepSettings(Group):
+    """How long rows are kept that nobody waits for any more, in days."""
+
+    model_config = SettingsConfigDict(env_prefix="KEEP_")
+
+    events_days: Annotated[int, Field(ge=7, le=36_500)] = 90
+    """Events, sent emissions, and what insert functions did once. An event outlives its deliveries, whatever is set."""
+    deliveries_days: Annotated[int, Field(ge=1, le=36_500)] = 30
+    """Deliveries that ended well, with their attempts and the results of their insert functions."""
+    webhooks_days: Annotated[int, Field(ge=3, le=36_500)] = 30
+    """Webhooks that were applied or ignored. Voucherify repeats one for two days at most."""
+
+
 GROUPS: tuple[type[Group], ...] = (
     GeneralSettings,
     DatabaseSettings,
@@ -151,6 +170,7 @@ GROUPS: tuple[type[Group], ...] = (
     SegmentSettings,
     AuthSettings,
     WorkerSettings,
+    KeepSettings,
 )
 
 

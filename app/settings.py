@@ -29,6 +29,7 @@ from app.setting_groups import (
     AuthSettings,
     DatabaseSettings,
     GeneralSettings,
+    KeepSettings,
     ListenSettings,
     SegmentSettings,
     VoucherifySettings,
@@ -50,6 +51,7 @@ class Settings:
     database: DatabaseSettings
     listen: ListenSettings
     worker: WorkerSettings
+    keep: KeepSettings
     public_url: str
     sandbox_url: str
     uses_sandbox: bool
@@ -81,6 +83,7 @@ def load_settings() -> Settings:
     try:
         general, database, listen = GeneralSettings(), DatabaseSettings(), ListenSettings()
         voucherify, segment, auth, worker = VoucherifySettings(), SegmentSettings(), AuthSettings(), WorkerSettings()
+        keep = KeepSettings()
     except ValidationError as error:
         raise SettingError(_sentence(error)) from error
     refuse_no_database("DATABASE_URL", database.database_url)
@@ -154,6 +157,7 @@ def load_settings() -> Settings:
         database=database,
         listen=listen,
         worker=worker,
+        keep=keep,
         public_url=public_url,
         sandbox_url=sandbox_url,
         uses_sandbox=uses_sandbox,
@@ -198,7 +202,7 @@ def _sentence(error: ValidationError) -> str:
     return f"{variable_of(group, name)} is not valid{shown}: {first['msg'][0].lower()}{first['msg'][1:]}."
 
 
-_OUR_PREFIXES = ("AUTH_", "DATABASE_", "SANDBOX_", "SEGMENT_", "VOUCHERIFY_", "WEB_", "WORKER_")
+_OUR_PREFIXES = ("AUTH_", "DATABASE_", "DOOR_", "KEEP_", "SANDBOX_", "SEGMENT_", "VOUCHERIFY_", "WEB_", "WORKER_")
 
 
 def _refuse_unknown_names() -> None:

@@ -20,7 +20,7 @@ from app.auth.principal import guard, refuse_routes_without_role
 from app.backoff import backoff
 from app.db import lease
 from app.db.base import now
-from app.db.prune import prune
+from app.db.prune import Pruner
 from app.db.session import Database, open_database
 from app.db.wake import Wakeups
 from app.destinations.voucherify import VOUCHERIFY
@@ -36,6 +36,8 @@ from app.pipeline.mappings import compile_all
 from app.pipeline.route import CONSUMER, Router
 from app.pipeline.send import Sender
 from app.pipeline.watch import Watch
+from app.points.operations import Points
+from app.points.sweeper import sweep as sweep_points
 from app.preflight import preflight
 from app.serve import serve
 from app.settings import Settings, load_settings
@@ -46,6 +48,8 @@ from app.webhooks.apply import Applier
 from app.webhooks.to_segment import SOURCE
 
 DESTINATIONS = ((VOUCHERIFY, VOUCHERIFY.presets),)
+GATHER = 0.02
+"""Seconds between two passes of a busy stage: what comes meanwhile goes together, and a pass costs much the same."""
 
 
 def create_app(settings: Settings) -> Litestar:
@@ -124,11 +128,13 @@ async def _start(settings: Settings, database: Database, stack: contextlib.Async
 
 
 async def _repeat(stage: str, once: Callable[[], Awaitable[bool]], wakeups: Wakeups) -> None:
-    """Run a stage for ever: at once while there is work, else when it is woken, at the latest after a second."""
+    """Run a stage for ever: when it is woken, at the latest after a second; while there is work, again and again."""
 
     async def loop() -> None:
         while True:
-            if not await once():
+            if await once():
+                await asyncio.sleep(GATHER)
+            else:
                 await wakeups.wait(stage, 1.0)
 
     await _keep_running(stage, loop)
@@ -169,12 +175,15 @@ def _scheduled(
 
         return run
 
+    pruner = Pruner(database, settings.keep)
+    points = Points(database, applier.engine, settings.worker.pending_order_after)
     scheduler = AsyncIOScheduler(job_defaults={"coalesce": True, "max_instances": 1})
     scheduler.add_job(beat, "interval", seconds=max(1.0, settings.worker.lease / 3), next_run_time=now())
     for name, seconds, job in (
         ("sweep", 5.0, lambda: sweep(checkout)),
+        ("points", 5.0, lambda: sweep_points(points)),
         ("settle", 2.0, applier.settle_cards),
-        ("prune", 60.0, lambda: prune(database)),
+        ("prune", 60.0, pruner.run_once),
     ):
         scheduler.add_job(alone(name, seconds, job), "interval", seconds=seconds, id=name)
     scheduler.start()

@@ -1,7 +1,7 @@
-"""The phone on the floor: one server-rendered fragment, asked for with the member's own token."""
+"""The phone on the floor: server-rendered fragments, asked for with the member's own token."""
 
 from collections.abc import Sequence
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from litestar import Router, get
 from litestar.datastructures import State
@@ -12,7 +12,10 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app.auth.principal import Principal
 from app.db.base import now
+from app.errors import Busy
 from app.orders.models import Order
+from app.points.decisions import open_of
+from app.points.words import told
 from mobile_api import card
 from mobile_api.wallet import MovementRead, wallet
 
@@ -47,12 +50,30 @@ async def show(state: State, principal: NamedDependency[Principal]) -> Template:
     async with state.database.session() as session:
         found = await wallet(session, principal.member_id, now())
         numbers = await order_numbers(session, found.movements)
+        waiting = await open_of(session, principal.member_id)
     context = {
         "wallet": found,
         "barcode": card.svg(found.card) if found.card else None,
         "titles": {movement.id: title(movement, numbers) for movement in found.movements},
+        "waiting": [
+            {"title": operation.title, "reward": operation.reward_id, "sentence": told(operation)}
+            for operation in waiting
+        ],
     }
     return Template("phone/screen.html", context=context)
 
 
-router = Router("/floor", route_handlers=[show])
+@get("/rewards", role="member", include_in_schema=False)
+async def show_rewards(state: State, principal: NamedDependency[Principal]) -> Template:
+    """What points can buy, each with the key of its next purchase. Apart, for it costs a call to Voucherify."""
+    assert principal.member_id is not None
+    try:
+        offered, problem = await state.points.rewards(principal.member_id), None
+    except Busy as error:
+        offered, problem = [], error.sentence
+    return Template(
+        "phone/rewards.html", context={"rewards": [(each, uuid4()) for each in offered], "problem": problem}
+    )
+
+
+router = Router("/floor", route_handlers=[show, show_rewards])

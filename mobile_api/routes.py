@@ -19,7 +19,7 @@ from app.live.stream import stream
 from app.members import service
 from app.members.models import Member
 from app.members.routes import MemberRead, NewMember, read
-from mobile_api import card, floor
+from mobile_api import card, floor, rewards
 from mobile_api.wallet import Wallet, wallet
 
 
@@ -110,4 +110,8 @@ async def live(
     return stream(state.database, channels, f"member:{principal.member_id}", last_event_id)
 
 
-router = Router("/phone", route_handlers=[sign_in, sign_up, me, card_svg, live, floor.router], tags=["phone"])
+router = Router(
+    "/phone",
+    route_handlers=[sign_in, sign_up, me, card_svg, live, rewards.rewards, rewards.buy, floor.router],
+    tags=["phone"],
+)

@@ -19,13 +19,29 @@ class Register:
 
     @property
     def client(self) -> str:
-        """Within this an Idempotency-Key counts: two tills may use the same one."""
-        return f"register:{self.name}"
+        return client_of(self.name)
+
+
+def client_of(name: str) -> str:
+    """Within this an Idempotency-Key counts: two tills may use the same one."""
+    return f"register:{name}"
+
+
+def register_name(principal: Principal) -> str:
+    """`<location>/<number>`."""
+    return principal.name.removeprefix("register:")
+
+
+def location_of(principal: Principal) -> str:
+    """The shop of the credentials, or `NotAllowed` when they belong to none."""
+    if principal.location_id is None:
+        raise NotAllowed("These credentials belong to no location: use the key of a register.")
+    return principal.location_id
 
 
 async def register_of(session: AsyncSession, principal: Principal) -> Register:
     """The till behind the credentials, or `NotAllowed` when they belong to no shop."""
-    location = await session.get(Location, principal.location_id) if principal.location_id else None
+    location = await session.get(Location, location_of(principal))
     if location is None:
         raise NotAllowed("These credentials belong to no location: use the key of a register.")
-    return Register(principal.name.removeprefix("register:"), location)
+    return Register(register_name(principal), location)

@@ -12,7 +12,7 @@ from app.orders.checkout import Purchase
 from pos_simulator import floor
 from pos_simulator.bodies import Basket, Catalogue, OrderRead, QuoteRead
 from pos_simulator.quote import products_for_sale, quote
-from pos_simulator.register import register_of
+from pos_simulator.register import client_of, location_of, register_name, register_of
 
 IdempotencyKey = Annotated[
     str,
@@ -49,16 +49,15 @@ async def place_order(
     state: State, principal: NamedDependency[Principal], data: JSONBody[Basket], idempotency_key: IdempotencyKey
 ) -> OrderRead:
     """Sell a basket. The same key and basket give the same order; another basket under the same key is a 409."""
-    async with state.database.session() as session:
-        register = await register_of(session, principal)
+    name = register_name(principal)
     order = await state.checkout.place(
         Purchase(
-            client=register.client,
+            client=client_of(name),
             idempotency_key=idempotency_key,
             source="till",
-            location_id=register.location.id,
+            location_id=location_of(principal),
             lines=data.wanted(),
-            register_name=register.name,
+            register_name=name,
             member_id=data.member_id,
             coupon=data.coupon,
         )

@@ -71,8 +71,8 @@ async def identify(connection: ASGIConnection[Any, Any, Any, Any]) -> Principal 
             member_id=UUID(claims["member"]) if claims.get("member") else None,
             operator=claims.get("operator"),
         )
-    async with connection.app.state.database.session() as session:
-        key = await keys.find(session, token)
+    async with connection.app.state.database.connection() as database:
+        key = await keys.find(database, token)
     if key is None:
         return None
     return Principal(roles=frozenset({key.role}), name=f"{key.role}:{key.name}", location_id=key.location_id)

@@ -116,8 +116,8 @@ async def ask_for_keys() -> Response[Any]:
 async def sign_in(state: State, request: AnyRequest) -> Response[Any]:
     """Sign in with a register's key; an operator's or admin's key beside it opens the road as well."""
     form = await request.form()
-    async with state.database.session() as session:
-        found = [await keys.find(session, str(form.get(name) or "").strip()) for name in ("register", "operator")]
+    async with state.database.connection() as connection:
+        found = [await keys.find(connection, str(form.get(name) or "").strip()) for name in ("register", "operator")]
     till, operator = found
     if till is None or till.role != "register" or till.location_id is None:
         return _page("floor/sign_in.html", {"problem": "This is not the key of a register."}, status=401)

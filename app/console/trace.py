@@ -33,6 +33,9 @@ DECIDE = "An operator decides: see /console/unclear."
 NO_POINTS_AFTER = timedelta(seconds=3)
 """An order that Voucherify counts as paid and for which no points came in this time earned none."""
 
+PRUNED_AFTER = timedelta(days=7)
+"""An older order of which nothing waits has rows that were deleted (`KEEP_…_DAYS`), not steps that are yet to come."""
+
 
 @dataclass
 class _Step:
@@ -105,7 +108,17 @@ def _steps(found: rows.Found) -> dict[str, _Step]:
     _to_voucherify(steps, found)
     if steps["voucherify"].state != "skipped":
         _back(steps, found)
+    if now() - found.order["created_at"] > PRUNED_AFTER and not _waits(found):
+        for name, step in steps.items():
+            if step.state == "waiting":
+                steps[name] = _Step("skipped", note="Its rows are not kept any more.")
     return steps
+
+
+def _waits(found: rows.Found) -> bool:
+    """Whether a row says that something of this order is still to be done."""
+    waiting = [row["status"] for row in (*found.deliveries, *found.webhooks)]
+    return "pending" in waiting or (found.emission is not None and found.emission["status"] == "pending")
 
 
 def _at_the_till(steps: dict[str, _Step], found: rows.Found) -> None:

@@ -4,7 +4,7 @@ import re
 from typing import Final
 
 import asyncpg
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DataError, IntegrityError, InvalidRequestError, ProgrammingError, SQLAlchemyError
 
 NOT_THE_WORK: Final = (
     OSError,
@@ -14,10 +14,22 @@ NOT_THE_WORK: Final = (
     asyncpg.exceptions.TransactionRollbackError,
     asyncpg.exceptions.OperatorInterventionError,
     asyncpg.exceptions.InsufficientResourcesError,
+    asyncpg.exceptions.ObjectNotInPrerequisiteStateError,  # of a database that takes no connections just now
     SQLAlchemyError,
 )
 """Errors that speak of the database: gone, restarting, full, or in a deadlock. Whoever meets one does the same work
 again later and blames no row for it. Any other error was caused by the row at hand."""
+
+_OUR_FAULT: Final = (DataError, IntegrityError, InvalidRequestError, ProgrammingError)
+
+
+def is_away(error: BaseException) -> bool:
+    """Whether an error says that the database can't be had now: gone, restarting, full, or all connections in use.
+
+    SQLAlchemy's errors about a statement or about our use of it are none of these: they would come again.
+    """
+    return isinstance(error, NOT_THE_WORK) and not isinstance(error, _OUR_FAULT)
+
 
 # An escaped backslash is taken first, so that `\\u0000`, which is a backslash and five letters, stays.
 _NUL: Final = re.compile(rb"(\\\\)|\\u0000")

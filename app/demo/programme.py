@@ -1,4 +1,4 @@
-"""The demo programme in Voucherify's words: earn and burn with a welcome, and a coupon for a big basket."""
+"""The demo programme in Voucherify's words: earn and burn with a welcome, a coupon for a big basket, and a reward."""
 
 from typing import Any
 
@@ -27,7 +27,23 @@ CAMPAIGNS: list[dict[str, Any]] = [
             "code_config": {"pattern": "TEN-######"},
         },
     },
+    {
+        "name": "Free coffee",
+        "campaign_type": "DISCOUNT_COUPONS",
+        "type": "AUTO_UPDATE",
+        "voucher": {
+            "type": "DISCOUNT_VOUCHER",
+            "discount": {"type": "AMOUNT", "amount_off": 380},  # a flat white
+            "redemption": {"quantity": 1},
+            "code_config": {"pattern": "CUP-######"},
+        },
+    },
 ]
+
+REWARDS: list[dict[str, Any]] = [
+    {"name": "Free coffee", "campaign": "Free coffee", "points": 100},
+]
+"""What points can buy: a coupon of a campaign, at a price in points."""
 
 METADATA_SCHEMAS: list[dict[str, Any]] = [
     # Voucherify's door for Segment keeps what the project's schema defines and drops the rest without a word.

@@ -15,6 +15,8 @@ class Emission(SQLModel, table=True):
     __tablename__ = "emission"
     __table_args__ = (
         Index("ix_emission_pending", "source", "id", postgresql_where=text("status = 'pending'")),
+        Index("ix_emission_dead", "id", postgresql_where=text("status = 'dead'")),
+        Index("ix_emission_sent", "sent_at", postgresql_where=text("status = 'sent'")),
         Index(None, "order_id"),
     )
 

@@ -5,7 +5,7 @@ from typing import Any
 import asyncpg
 import msgspec
 
-from app.db.wake import wake
+from app.db.wake import CHANNEL
 
 
 async def emit(
@@ -13,11 +13,13 @@ async def emit(
 ) -> None:
     """Store a message for the relay. A `messageId` that is there already is left alone: it was emitted before."""
     await connection.execute(
-        """INSERT INTO emission (source, message_id, message, order_id, status, attempts, due_at, created_at)
-           VALUES ($1, $2, $3, $4, 'pending', 0, now(), clock_timestamp()) ON CONFLICT (message_id) DO NOTHING""",
+        """WITH woken AS (SELECT pg_notify($5, 'relay'))
+           INSERT INTO emission (source, message_id, message, order_id, status, attempts, due_at, created_at)
+           SELECT $1, $2, $3::jsonb, $4, 'pending', 0, now(), clock_timestamp() FROM woken
+           ON CONFLICT (message_id) DO NOTHING""",
         source,
         message["messageId"],
         msgspec.json.encode(message).decode(),
         order_id,
+        CHANNEL,
     )
-    await wake(connection, "relay")

@@ -7,10 +7,22 @@ from typing import Any
 import asyncpg
 import msgspec
 
-from app.db.wake import wake
+from app.db.wake import CHANNEL
 
 _LOCK = 7_220_003
 """Advisory: positions must be in the order of commits, for screens read on by position (rule 4)."""
+
+_APPEND = """
+WITH locked AS MATERIALIZED (SELECT pg_advisory_xact_lock($4)),
+made AS (
+    INSERT INTO change (topic, kind, data, created_at)
+    SELECT topic, kind, data::jsonb, clock_timestamp()
+    FROM locked, unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY AS given (topic, kind, data, place)
+    ORDER BY place
+)
+SELECT pg_notify($5, 'live')
+"""
+"""One round trip. No position is given before the lock is there, because every row is made from it."""
 
 
 @dataclass(frozen=True)
@@ -32,11 +44,12 @@ def of_member(member_id: object, kind: str, **data: Any) -> Change:
 
 async def append(connection: asyncpg.Connection, made: Sequence[Change]) -> None:
     """Store changes and wake the listeners at commit. Call it last: it takes a lock that is held until then."""
-    if not made:
-        return
-    await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
-    await connection.executemany(
-        "INSERT INTO change (topic, kind, data, created_at) VALUES ($1, $2, $3, clock_timestamp())",
-        [(change.topic, change.kind, msgspec.json.encode(change.data).decode()) for change in made],
-    )
-    await wake(connection, "live")
+    if made:
+        await connection.execute(
+            _APPEND,
+            [change.topic for change in made],
+            [change.kind for change in made],
+            [msgspec.json.encode(change.data).decode() for change in made],
+            _LOCK,
+            CHANNEL,
+        )

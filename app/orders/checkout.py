@@ -21,11 +21,12 @@ from app.live import changes
 from app.members.models import Member
 from app.orders.basket import Line, price, totals
 from app.orders.models import Location, Order, Product
+from app.orders.recheck import first_look
 from app.orders.translate import order_completed, voucherify_order
 from app.telemetry import log
 from app.voucherify import orders as voucherify_orders
 from app.voucherify.client import Client
-from app.voucherify.redemptions import REASONS, redeem, redemption
+from app.voucherify.redemptions import REASONS, redeem, redemption, standing
 
 _MAY_BE_DONE = frozenset({408, 500}) | frozenset(range(505, 600))
 """Answers after which Voucherify is through with the call, but may have done it before it failed."""
@@ -178,7 +179,9 @@ class Checkout:
             raise self._unclear(order.id, error.sentence) from error
         except VoucherifyError as error:
             if error.code not in _MAY_BE_DONE:
-                return await self._cancel(order.id, _refusal(error), answered=error.answer)
+                # A 503 may be a proxy's, which knows nothing of what is behind it; other answers are a certain no.
+                recheck = error.code >= 500
+                return await self._cancel(order.id, _refusal(error), answered=error.answer, recheck=recheck)
             return await self._settle(order.id, _refusal(error), answered=error.answer)
         try:
             redeemed = _redeemed(answer["order"], answer["redemptions"][0]["id"], answer)
@@ -187,11 +190,15 @@ class Checkout:
         return await self._pay(order.id, redeemed)
 
     async def _settle(self, order_id: UUID, refusal: str, answered: Any = None) -> Order:
-        """Pay the order when Voucherify has redeemed its coupon, else cancel it. The call must be over by now."""
+        """Pay the order when Voucherify has redeemed its coupon, else cancel it. The call must be over by now.
+
+        Voucherify may be at it still: so a canceled order is looked at again.
+        """
         found = await voucherify_orders.get(self.voucherify, str(order_id))
-        if found is not None and found.get("redemptions"):
-            return await self._pay(order_id, _redeemed(found, next(iter(found["redemptions"])), found))
-        return await self._cancel(order_id, refusal, answered)
+        done = standing(found or {})
+        if found is not None and done:
+            return await self._pay(order_id, _redeemed(found, done[0], found))
+        return await self._cancel(order_id, refusal, answered, recheck=True)
 
     def _unclear(self, order_id: UUID, reason: str) -> Busy:
         log.warning("redemption.unclear", order_id=str(order_id), reason=reason)
@@ -222,7 +229,8 @@ class Checkout:
         log.info("order.paid", order_id=str(order.id), number=order.number)
         return order
 
-    async def _cancel(self, order_id: UUID, refusal: str, answered: Any = None) -> Order:
+    async def _cancel(self, order_id: UUID, refusal: str, answered: Any = None, *, recheck: bool = False) -> Order:
+        """CANCELED, for good. `recheck`: the redemption may still be carried out, and is then to be rolled back."""
         async with self.database.session() as session:
             order = (await session.exec(select(Order).where(Order.id == order_id).with_for_update())).one()
             if order.status == "PENDING":
@@ -232,6 +240,8 @@ class Checkout:
                     "answered": answered,
                     "ended_at": now().isoformat(),
                 }
+                if recheck:
+                    order.recheck_at = await first_look(session)
                 session.add(order)
                 await session.flush()
                 await changes.append(await raw_connection(session), [changes.of_order(str(order.id), "order.canceled")])

@@ -79,7 +79,8 @@ class Order(SQLModel, table=True):
     total: int = amount_field(default=0)
     coupon: str | None = None
     redemption: dict[str, Any] | None = json_field(default=None, nullable=True)
-    """The call that redeemed the coupon: `{sent, answered, id, discount, order_status, ended_at}`."""
+    """The call that redeemed the coupon: `{sent, answered, id, discount, order_status, ended_at}`; where it was carried
+    out after the order was canceled also `{looks, rolled_back: {redemption, id, at}, not_rolled_back}`."""
     refusal: str | None = None
     """Why the order was canceled, as a sentence."""
     created_at: datetime = utc_field()

@@ -16,6 +16,7 @@ class Delivery(SQLModel, table=True):
     __table_args__ = (
         UniqueConstraint("event_position", "destination", "mapping"),
         Index("ix_delivery_pending", "destination", "person", "id", postgresql_where=text("status = 'pending'")),
+        Index("ix_delivery_finished", "finished_at", postgresql_where=text("status IN ('delivered', 'filtered')")),
         # What an operator looks for: few among many.
         Index("ix_delivery_stuck", "status", "id", postgresql_where=text("status IN ('failed', 'unclear')")),
     )
@@ -141,6 +142,7 @@ class FunctionOnce(SQLModel, table=True):
     """The result of a side effect that a function does once per key."""
 
     __tablename__ = "function_once"
+    __table_args__ = (Index(None, "created_at"),)
 
     function: str = Field(primary_key=True)
     key: str = Field(primary_key=True)

@@ -42,7 +42,8 @@ class PointOperation(SQLModel, table=True):
     status: str
     """`PENDING`, `DONE`, `REFUSED`, `UNCLEAR`."""
     sent: dict[str, Any] = json_field()
-    """The request: `{method, path, body}`."""
+    """The request: `{method, path, body, at, asked_before}`. `at`: when it left, null while it is yet to be sent;
+    `asked_before`: how many look-ups were about an earlier sending."""
     answered: Any = json_field(default=None, nullable=True)
     """What Voucherify said, when it did the work or refused it."""
     look_ups: list[dict[str, Any]] = json_field(default_factory=list)

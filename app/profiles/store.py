@@ -31,10 +31,11 @@ async def apply_events(connection: asyncpg.Connection, messages: Sequence[dict[s
                 traits[profile] = {**traits.pop(gone, {}), **traits.get(profile, {})}
         if message["type"] == "identify":
             traits.setdefault(profile, {}).update(message.get("traits") or {})
+    kept_by = await _kept_by(connection, [profile for profile, found in traits.items() if found])
     await connection.executemany(
         # In Segment a trait that is set to null is removed.
         "UPDATE profile SET traits = jsonb_strip_nulls(traits || $2), updated_at = now() WHERE id = $1",
-        [(profile, msgspec.json.encode(found).decode()) for profile, found in sorted(traits.items()) if found],
+        [(kept_by[profile], msgspec.json.encode(traits[profile]).decode()) for profile in sorted(kept_by)],
     )
 
 
@@ -75,8 +76,19 @@ async def _known(connection: asyncpg.Connection, keys: Iterable[Identifier]) -> 
     return {(row["type"], row["value"]): row["profile_id"] for row in rows}
 
 
+async def _kept_by(connection: asyncpg.Connection, profiles: Sequence[UUID]) -> dict[UUID, UUID]:
+    """Lock the profiles; each with the one that its traits belong to: another partition may just have merged it."""
+    rows = await connection.fetch(
+        "SELECT id, merged_into FROM profile WHERE id = ANY($1) ORDER BY id FOR UPDATE", profiles
+    )
+    return {row["id"]: row["merged_into"] or row["id"] for row in rows}
+
+
 async def _merge(connection: asyncpg.Connection, *, into: UUID, gone: UUID) -> bool:
     """Merge an anonymous profile into a known one; False when both are known people, who share a device."""
+    # Whoever writes traits of one of them at this moment is waited for, and what was written is read below.
+    if (await _kept_by(connection, [into, gone])).get(gone) != gone:
+        return False  # merged meanwhile, into somebody else
     known = await connection.fetchval(
         "SELECT true FROM profile_identifier WHERE profile_id = $1 AND type = 'user_id' LIMIT 1", gone
     )

@@ -12,6 +12,7 @@ from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFou
 from litestar.types import Receive, Scope, Send
 
 from app.sandbox import (
+    activity,
     campaigns,
     control,
     customers,
@@ -22,6 +23,7 @@ from app.sandbox import (
     products,
     publications,
     redemptions,
+    rewards,
     rollbacks,
     segmentio,
     validations,
@@ -41,6 +43,7 @@ _DOCUMENTED = {
     "/v1/loyalties/{}": {"PUT", "DELETE"},
     "/v1/loyalties/{}/earning-rules/{}": {"PUT", "DELETE"},
     "/v1/products/{}": {"PUT", "DELETE"},
+    "/v1/rewards/{}": {"PUT", "DELETE"},
     "/v1/vouchers": {"POST"},
     "/v1/vouchers/{}": {"POST", "PUT", "DELETE"},
 }
@@ -92,6 +95,7 @@ class Sandbox:
 
 
 V1: list[Any] = [
+    activity,
     campaigns,
     customers,
     events,
@@ -101,6 +105,7 @@ V1: list[Any] = [
     products,
     publications,
     redemptions,
+    rewards,
     rollbacks,
     validations,
     vouchers,

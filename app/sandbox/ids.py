@@ -18,6 +18,9 @@ _LETTERS = {
     "wh": 24,
     "distr": 24,
     "proj": 24,
+    "rew": 24,
+    "rewa": 24,
+    "rewr": 24,
 }
 
 

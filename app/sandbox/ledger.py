@@ -1,7 +1,7 @@
 """The ledger of points: the only place that writes a movement of points.
 
 documented: balance = points - subtracted_points - redeemed; `points` is what a card ever got; initial points are on the
-card with no transaction; a removal counts as subtracted.
+card with no transaction; a removal counts as subtracted, a redemption as redeemed.
 """
 
 from dataclasses import dataclass
@@ -12,6 +12,9 @@ import asyncpg
 from app.sandbox import render
 from app.sandbox.ids import new_id
 from app.sandbox.work import Work
+
+_SUMS = {"POINTS_REMOVAL": ("subtracted", -1), "POINTS_REDEMPTION": ("redeemed", -1)}
+"""Which of a card's sums a movement of this type changes, and its sign there; all other types add to `lifetime`."""
 
 
 @dataclass(frozen=True)
@@ -40,9 +43,8 @@ async def move(
     `details` come beside the balance in the transaction; `kind` is the transaction's type.
     """
     operation = "AUTOMATIC" if kind == "POINTS_ACCRUAL" else "MANUAL"
-    lifetime = card["lifetime"] + (points if kind != "POINTS_REMOVAL" else 0)
-    subtracted = card["subtracted"] - (points if kind == "POINTS_REMOVAL" else 0)
-    after = {**card, "lifetime": lifetime, "subtracted": subtracted, "updated_at": work.now}
+    column, sign = _SUMS.get(kind, ("lifetime", 1))
+    after = {**card, column: card[column] + sign * points, "updated_at": work.now}
     balance = render.balance(after, points, operation)
     row = await work.one(
         "WITH touched AS (UPDATE voucher SET updated_at = $9 WHERE id = $2) "

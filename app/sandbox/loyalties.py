@@ -157,20 +157,7 @@ async def list_transactions(reference: FromPath[str], request: AnyRequest, store
             limit + 1,
             offset,
         )
-    return _cursor_list([render.transaction(row) for row in rows], limit)
-
-
-def _cursor_list(rows: list[dict[str, Any]], limit: int) -> dict[str, Any]:
-    """The newer form of a list; one row more than asked for tells whether there are more."""
-    shown: dict[str, Any] = {
-        "object": "list",
-        "data_ref": "data",
-        "data": rows[:limit],
-        "has_more": len(rows) > limit,
-    }
-    if len(rows) > limit:
-        shown["more_starting_after"] = rows[limit - 1]["id"]
-    return shown
+    return render.cursor_list([render.transaction(row) for row in rows], limit)
 
 
 @post("/loyalties/{campaign:str}/earning-rules", status_code=200)

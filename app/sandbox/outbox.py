@@ -16,6 +16,8 @@ DISTRIBUTIONS = {
     "customer.order.canceled": "Order cancelled",
     "customer.custom_event": "Custom event",
     "customer.rewarded.loyalty_points": "Points earned",
+    "customer.reward_redemptions.created": "Reward redemption created",
+    "customer.reward_redemptions.completed": "Reward redemption completed",
 }
 """Triggers with a distribution of their own, and its free-text name (which the envelope carries as `type`)."""
 PROJECT_EVENTS = frozenset(

@@ -34,10 +34,10 @@ async def redeem(work: Work, body: dict[str, Any]) -> dict[str, Any] | Failure:
     row, customer = await orders.resolve(work, wanted)
     before = row["doc"] if row is not None else orders.merged(None, wanted.doc) if given else None
     outcomes = await discounts.evaluate(work, codes, before, lock=True)
-    base = _base(work, customer, mapping(body, "metadata"))
+    base = in_common(work, customer, mapping(body, "metadata"))
     failed = next((outcome for outcome in outcomes if outcome.error), None)
     if failed is not None:
-        return await _record_failure(work, failed, base, customer)
+        return await record_failure(work, failed, base, customer)
     applied = [outcome for outcome in outcomes if outcome.applies]
     ids = [new_id("r") for _ in applied]
     parent_id = new_id("r") if len(applied) > 1 else None
@@ -121,7 +121,7 @@ async def _save_order(
     )
 
 
-def _base(work: Work, customer: asyncpg.Record | None, metadata: dict[str, Any]) -> dict[str, Any]:
+def in_common(work: Work, customer: asyncpg.Record | None, metadata: dict[str, Any]) -> dict[str, Any]:
     """What all redemptions of a request have in common."""
     return {
         "object": "redemption",
@@ -164,9 +164,7 @@ async def _record(
     return redemption
 
 
-async def _record_failure(
-    work: Work, failed: Outcome, base: dict[str, Any], customer: asyncpg.Record | None
-) -> Failure:
+async def record_failure(work: Work, failed: Outcome, base: dict[str, Any], customer: asyncpg.Record | None) -> Failure:
     assert failed.error is not None
     error = failed.error
     key = "resource_not_found" if error.key == "not_found" else error.key

@@ -211,6 +211,33 @@ def transaction(row: Row) -> dict[str, Any]:
     }
 
 
+def reward(row: Row) -> dict[str, Any]:
+    return {
+        "id": row["id"],
+        "name": row["name"],
+        "stock": None,
+        "redeemed": None,
+        **row["doc"],
+        "type": row["type"],
+        "created_at": iso(row["created_at"]),
+        "updated_at": None,
+        "object": "reward",
+    }
+
+
+def reward_assignment(row: Row) -> dict[str, Any]:
+    return {
+        "id": row["id"],
+        "reward_id": row["reward_id"],
+        "related_object_id": row["campaign_id"],
+        "related_object_type": "campaign",
+        "parameters": {"loyalty": {"points": row["points"]}},
+        "created_at": iso(row["created_at"]),
+        "updated_at": None,
+        "object": "reward_assignment",
+    }
+
+
 def product(row: Row) -> dict[str, Any]:
     return {
         "id": row["id"],
@@ -229,3 +256,11 @@ def empty_list() -> dict[str, Any]:
 def old_list(data_ref: str, rows: list[Any], total: int) -> dict[str, Any]:
     """The older form of a list, paged by number."""
     return {"object": "list", "data_ref": data_ref, data_ref: rows, "total": total}
+
+
+def cursor_list(rows: list[dict[str, Any]], limit: int) -> dict[str, Any]:
+    """The newer form of a list; `rows` has one more than asked for where there are more."""
+    shown: dict[str, Any] = {"object": "list", "data_ref": "data", "data": rows[:limit], "has_more": len(rows) > limit}
+    if len(rows) > limit:
+        shown["more_starting_after"] = rows[limit - 1]["id"]
+    return shown

@@ -12,7 +12,7 @@ from litestar.params import FromPath
 
 from app.sandbox import customers, discounts, orders, redemptions, render, vouchers
 from app.sandbox.clock import iso
-from app.sandbox.errors import Failure, not_found
+from app.sandbox.errors import Failure, NotEmulated, not_found
 from app.sandbox.ids import new_id
 from app.sandbox.read import AnyRequest, argument, read_object, text
 from app.sandbox.store import Store, TheStore
@@ -24,6 +24,8 @@ async def roll_back(work: Work, reference: str, reason: str | None, *, stack: bo
     row = await work.one("SELECT * FROM redemption WHERE id = $1 AND object = 'redemption'", reference)
     if row is None:
         raise not_found("redemption", reference)
+    if row["doc"].get("reward"):
+        raise NotEmulated("Rolling back the redemption of a reward")
     customer = await customers.find(work, row["customer_id"], lock=True) if row["customer_id"] else None
     saved = await orders.find(work, row["order_id"], lock=True) if row["order_id"] else None
     # Read again under the locks: a rollback that ran meanwhile has committed by now.

@@ -129,6 +129,38 @@ CREATE TABLE IF NOT EXISTS custom_event (
 );
 CREATE INDEX IF NOT EXISTS custom_event_of_customer ON custom_event (customer_id, seq);
 
+-- What points can buy, and at which price in a programme.
+CREATE TABLE IF NOT EXISTS reward (
+  id text PRIMARY KEY,
+  name text NOT NULL,
+  type text NOT NULL,
+  doc jsonb NOT NULL,
+  created_at timestamptz NOT NULL
+);
+
+CREATE TABLE IF NOT EXISTS reward_assignment (
+  id text PRIMARY KEY,
+  reward_id text NOT NULL REFERENCES reward ON DELETE CASCADE,
+  campaign_id text NOT NULL REFERENCES campaign ON DELETE CASCADE,
+  points bigint NOT NULL,
+  created_at timestamptz NOT NULL,
+  UNIQUE (campaign_id, reward_id)
+);
+
+-- What happened to each customer, as the API lists it.
+CREATE TABLE IF NOT EXISTS activity (
+  seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  id text NOT NULL UNIQUE,
+  customer_id text NOT NULL REFERENCES customer ON DELETE CASCADE,
+  type text NOT NULL,
+  category text NOT NULL,
+  campaign_id text,
+  data jsonb NOT NULL,
+  group_id text NOT NULL,
+  created_at timestamptz NOT NULL
+);
+CREATE INDEX IF NOT EXISTS activity_of_customer ON activity (customer_id, seq);
+
 CREATE TABLE IF NOT EXISTS product (
   id text PRIMARY KEY,
   source_id text UNIQUE,

@@ -18,7 +18,7 @@ from litestar.di import NamedDependency
 
 from app.db.migrate import create_database
 from app.errors import SettingError
-from app.sandbox import outbox
+from app.sandbox import entries, outbox
 from app.sandbox.clock import Clock
 from app.sandbox.config import SandboxConfig
 from app.sandbox.faults import Faults
@@ -70,6 +70,7 @@ class Store:
             yield work
             if work.announced:
                 await outbox.write(work, self._webhooks, self.project_id)
+                await entries.write(work)
         if work.announced:
             self.wake()
 
@@ -108,7 +109,8 @@ class Store:
         async with (await self.pool()).acquire() as connection:
             await connection.execute(
                 "TRUNCATE setting, customer, campaign, voucher, point_transaction, earning_rule, customer_order, "
-                "redemption, publication, custom_event, product, metadata_schema, webhook, delivery"
+                "redemption, publication, custom_event, reward, reward_assignment, activity, product, metadata_schema, "
+                "webhook, delivery"
             )
         self.clock.reset()
         self.faults.clear()

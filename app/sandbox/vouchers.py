@@ -22,7 +22,7 @@ CARD_SUMS = """
   v.initial_points + coalesce(sum(t.points) FILTER (WHERE t.type IN ('POINTS_ACCRUAL', 'POINTS_ADDITION')), 0)::bigint
     AS lifetime,
   -coalesce(sum(t.points) FILTER (WHERE t.type = 'POINTS_REMOVAL'), 0)::bigint AS subtracted,
-  0::bigint AS redeemed
+  -coalesce(sum(t.points) FILTER (WHERE t.type = 'POINTS_REDEMPTION'), 0)::bigint AS redeemed
 """
 """A card's sums from its ledger `t`: what it ever got, what was taken off it, what was spent."""
 SELECT = f"""

@@ -17,9 +17,18 @@ class DoorError(LoyaltyError):
 
     status = 400
 
-    def __init__(self, code: str, sentence: str) -> None:
-        super().__init__(sentence)
+    def __init__(self, code: str, sentence: str, *, retry_after: float | None = None) -> None:
+        super().__init__(sentence, retry_after=retry_after)
         self.code = code
+
+
+class Backlogged(DoorError):
+    """There is more than can be worked on soon. Segment's libraries keep what they have and come again."""
+
+    status = 429
+
+    def __init__(self, sentence: str, *, retry_after: float) -> None:
+        super().__init__("too_many_requests", sentence, retry_after=retry_after)
 
 
 def _answer(_: Request[Any, Any, Any], error: Exception) -> Response[dict[str, str]]:

@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 from uuid import uuid4
 
@@ -107,6 +108,7 @@ def _moment(value: Any) -> datetime | None:
         return None
 
 
+@lru_cache(maxsize=16)  # a batch has its times of sending and receiving in each of its messages
 def _text(moment: datetime) -> str:
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 

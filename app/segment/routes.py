@@ -2,6 +2,7 @@
 
 import base64
 import zlib
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -11,9 +12,11 @@ from litestar.params import FromPath
 
 from app.db.base import now
 from app.db.trouble import without_nul
+from app.log.log import NewEvent
 from app.segment import messages
 from app.segment.errors import DoorError, door_errors, too_large
 from app.segment.intake import Intake, Refused
+from app.segment.write_keys import WriteKeys
 
 MAX_BATCH = 500 * 1024
 MAX_BATCH_MESSAGES = 2_500
@@ -22,6 +25,7 @@ MAX_BATCH_MESSAGES = 2_500
 @post(["/v1/batch", "/v1/import"], role="source", status_code=200)
 async def batch(request: Request[Any, Any, Any], state: State) -> dict[str, bool]:
     """Many messages at once, as the client libraries send them."""
+    await state.backlog.refuse_when_full()
     body = _decoded(await request.body(), request.headers.get("content-encoding", ""))
     items = body.get("batch")
     if not isinstance(items, list):
@@ -34,6 +38,7 @@ async def single(request: Request[Any, Any, Any], state: State, call: FromPath[s
     """One message; its type is the last word of the path."""
     if call not in messages.TYPES:
         return Response({"code": "not_found", "message": f"There is no call named {call[:50]}."}, status_code=404)
+    await state.backlog.refuse_when_full()
     body = _decoded(await request.body(), request.headers.get("content-encoding", ""))
     message = {name: value for name, value in body.items() if name != "writeKey"}
     return Response(await _take_in(request, state, body, [{**message, "type": call}]), status_code=200)
@@ -42,12 +47,20 @@ async def single(request: Request[Any, Any, Any], state: State, call: FromPath[s
 async def _take_in(
     request: Request[Any, Any, Any], state: State, body: dict[str, Any], items: list[Any]
 ) -> dict[str, bool]:
-    for item in items:
-        if len(msgspec.json.encode(item)) > messages.MAX_MESSAGE:
-            raise DoorError("message_too_large", "A message may have 32 KB at most.")
-    received_at = now()
     source = await _source(state, request.headers.get("authorization", ""), body.get("writeKey"))
-    envelope = messages.envelope_of(body if "batch" in body else {})
+    intake: Intake = state.intake
+    async with intake.turn():
+        taken, refused = _sorted(items, source, messages.envelope_of(body if "batch" in body else {}), now())
+    await intake.store(taken, refused)
+    return {"success": True}
+
+
+def _sorted(
+    items: list[Any], source: str | None, envelope: messages.Envelope, received_at: datetime
+) -> tuple[list[NewEvent], list[Refused]]:
+    """What is taken in, and what is not with the reason why."""
+    if any(len(msgspec.json.encode(item)) > messages.MAX_MESSAGE for item in items):
+        raise DoorError("message_too_large", "A message may have 32 KB at most.")
     taken, refused = [], []
     for index, item in enumerate(items):
         code = messages.rejection(item) if index < MAX_BATCH_MESSAGES else "too_many_requests"
@@ -57,9 +70,7 @@ async def _take_in(
             taken.append(messages.new_event(messages.complete(item, envelope, received_at), source, received_at))
         else:
             refused.append(Refused(code or "unknown_source", item, source))
-    intake: Intake = state.intake
-    await intake.store(taken, refused)
-    return {"success": True}
+    return taken, refused
 
 
 async def _source(state: State, authorization: str, in_body: Any) -> str | None:
@@ -71,13 +82,8 @@ async def _source(state: State, authorization: str, in_body: Any) -> str | None:
             key = base64.b64decode(credentials).decode().partition(":")[0] or key
         except ValueError:  # not base64, or what is in it is not UTF-8
             return None
-    if "\x00" in key:  # Postgres has no such text, so no source has such a key
-        return None
-    async with state.database.connection() as connection:
-        slug: str | None = await connection.fetchval(
-            "SELECT source.slug FROM write_key JOIN source ON source.slug = source WHERE key = $1 AND enabled", key
-        )
-    return slug
+    keys: WriteKeys = state.write_keys
+    return await keys.source_of(key)
 
 
 def _decoded(body: bytes, encoding: str) -> dict[str, Any]:

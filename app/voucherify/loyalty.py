@@ -1,12 +1,17 @@
 """Loyalty is a port (rule 11): only the v1 adapter knows `/v1/loyalties`, so that a v2 adapter can stand beside it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 from urllib.parse import quote
 
-from app.errors import SettingError, VoucherifyRefused, VoucherifyRejectsKeys
+from app.errors import SettingError, VoucherifyRefused, VoucherifyRejectsKeys, VoucherifyUnclear
 from app.voucherify import publications
 from app.voucherify.client import Client
+
+Read = TypeVar("Read")
+NEWEST = 100
+"""Rows of a list that are read: the most that Voucherify gives at once. What is looked up happened minutes ago."""
 
 
 @dataclass(frozen=True)
@@ -19,8 +24,52 @@ class Card:
     """Points that can be spent."""
 
 
+@dataclass(frozen=True)
+class Reward:
+    """What a member can get for points."""
+
+    id: str
+    name: str
+    points: int
+    """Its price."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request that moves points. It is stored before it leaves, for no engine has an idempotency key for it."""
+
+    method: str
+    path: str
+    body: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of such a request, from its answer or from a look-up: carried out, or refused by a rule."""
+
+    done: bool
+    points: int
+    """What came (positive) or went (negative)."""
+    coupon: str | None
+    """The code that a reward brought."""
+    key: str
+    """The engine's reason, where it was refused."""
+    answered: Any
+
+
+@dataclass(frozen=True)
+class LookUp:
+    """The question whether a request was carried out: where it was asked, and what was found (None: nothing yet)."""
+
+    path: str
+    outcome: Outcome | None
+
+
 class Loyalty(Protocol):
-    """What the backend asks of a loyalty engine."""
+    """What the backend asks of a loyalty engine.
+
+    `operation` is our own id of a movement of points. It travels with the request, and look-ups know it again by that.
+    """
 
     async def join(self, campaign: str, customer: dict[str, Any]) -> Card:
         """Make the customer a member; a second call returns the same card."""
@@ -28,6 +77,34 @@ class Loyalty(Protocol):
 
     async def card(self, code: str) -> Card:
         """The card as it stands now."""
+        ...
+
+    async def rewards(self, card: str) -> list[Reward]:
+        """What the holder of the card can get for points, the cheapest first; also what is too dear just now."""
+        ...
+
+    def purchase(self, card: str, reward_id: str, operation: str) -> Request:
+        """The request that takes the points and gives the reward. Sends nothing."""
+        ...
+
+    def adjustment(self, card: str, points: int, reason: str, operation: str) -> Request:
+        """The request that adds points to the card, or takes some off. Sends nothing."""
+        ...
+
+    async def buy(self, request: Request) -> Outcome:
+        """Send a purchase. Not idempotent: after an unclear answer look it up."""
+        ...
+
+    async def adjust(self, request: Request) -> Outcome:
+        """Send an adjustment. Not idempotent: after an unclear answer look it up."""
+        ...
+
+    async def find_purchase(self, customer: str, operation: str) -> LookUp:
+        """Whether this purchase was carried out. `customer` is the holder's `source_id`."""
+        ...
+
+    async def find_adjustment(self, card: str, operation: str) -> LookUp:
+        """Whether this adjustment was carried out."""
         ...
 
 
@@ -41,7 +118,43 @@ class LoyaltyV1:
         return card_of((await publications.join(self.client, campaign, customer))["voucher"])
 
     async def card(self, code: str) -> Card:
-        return card_of(await self.client.call("GET", f"/v1/loyalties/members/{quote(code, safe='')}"))
+        return card_of(await self.client.call("GET", _member(code)))
+
+    async def rewards(self, card: str) -> list[Reward]:
+        listed = await self.client.call("GET", f"{_member(card)}/rewards", params={"limit": NEWEST})
+        # One of the kind COIN has no price of its own: it takes points off an order, which is not a purchase.
+        offered = [each for each in listed["data"] if each["reward"]["type"] != "COIN" and _price(each) is not None]
+        return sorted(
+            (Reward(each["reward"]["id"], each["reward"]["name"], int(_price(each) or 0)) for each in offered),
+            key=lambda reward: (reward.points, reward.name),
+        )
+
+    def purchase(self, card: str, reward_id: str, operation: str) -> Request:
+        body = {"reward": {"id": reward_id}, "metadata": {"request_id": operation}}
+        return Request("POST", f"{_member(card)}/redemption", body)
+
+    def adjustment(self, card: str, points: int, reason: str, operation: str) -> Request:
+        return Request("POST", f"{_member(card)}/balance", {"points": points, "reason": reason, "source_id": operation})
+
+    async def buy(self, request: Request) -> Outcome:
+        return _bought(await self.client.call(request.method, request.path, request.body))
+
+    async def adjust(self, request: Request) -> Outcome:
+        answer = await self.client.call(request.method, request.path, request.body)
+        return _understood(lambda: Outcome(True, int(answer["points"]), None, "", answer), answer)
+
+    async def find_purchase(self, customer: str, operation: str) -> LookUp:
+        path = "/v1/redemptions"
+        params: dict[str, str | int] = {"customer": customer, "order": "-created_at", "limit": NEWEST}
+        listed = await self.client.call("GET", path, params=params)
+        ours = _understood(lambda: [each for each in listed["redemptions"] if _request_id(each) == operation], listed)
+        return LookUp(path, _bought(ours[0]) if ours else None)
+
+    async def find_adjustment(self, card: str, operation: str) -> LookUp:
+        path = f"{_member(card)}/transactions"
+        listed = await self.client.call("GET", path, params={"limit": NEWEST})
+        ours = _understood(lambda: [each for each in listed["data"] if each["source_id"] == operation], listed)
+        return LookUp(path, _adjusted(ours[0]) if ours else None)
 
     async def check(self) -> None:
         """Stop the start with a clear sentence when this account has only loyalty v2."""
@@ -58,6 +171,45 @@ class LoyaltyV1:
                 f"{error.code}); accounts made since 2026-07 have loyalty v2 only, which this backend does not speak "
                 "yet. Unset VOUCHERIFY_* to use the sandbox, or use a project with legacy loyalty."
             ) from error
+
+
+def _member(card: str) -> str:
+    return f"/v1/loyalties/members/{quote(card, safe='')}"
+
+
+def _price(offer: dict[str, Any]) -> int | None:
+    points: int | None = ((offer["assignment"].get("parameters") or {}).get("loyalty") or {}).get("points")
+    return points
+
+
+def _request_id(redemption: dict[str, Any]) -> Any:
+    return (redemption["metadata"] or {}).get("request_id")
+
+
+def _bought(redemption: Any) -> Outcome:
+    """A redemption of a reward, from the answer to it or from the list of redemptions."""
+
+    def read() -> Outcome:
+        if redemption["result"] != "SUCCESS":
+            return Outcome(False, 0, None, str(redemption.get("failure_code") or ""), redemption)
+        voucher = redemption["reward"].get("voucher") or {}
+        return Outcome(True, -int(redemption["amount"]), voucher.get("code"), "", redemption)
+
+    return _understood(read, redemption)
+
+
+def _adjusted(transaction: Any) -> Outcome:
+    return _understood(
+        lambda: Outcome(True, int(transaction["details"]["balance"]["points"]), None, "", transaction), transaction
+    )
+
+
+def _understood(read: Callable[[], Read], answer: Any) -> Read:
+    """What an answer says. One that says nothing we know leaves open what was done: a 200 may be a proxy's own page."""
+    try:
+        return read()
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise VoucherifyUnclear("Voucherify's answer does not say what was done.", answer=answer) from error
 
 
 def card_of(voucher: dict[str, Any]) -> Card:

@@ -1,7 +1,10 @@
-"""Validating and redeeming one voucher for an order that is not paid yet."""
+"""Validating and redeeming one voucher for an order that is not paid yet, and taking a redemption back."""
 
+from collections.abc import Mapping
 from typing import Any
+from urllib.parse import quote
 
+from app.errors import VoucherifyRefused, VoucherifyUnclear
 from app.voucherify.client import Client
 
 REASONS = {
@@ -38,3 +41,30 @@ async def validate(client: Client, code: str, order: dict[str, Any], customer: d
     body = {"redeemables": [{"object": "voucher", "id": code}], "order": order, "customer": customer}
     answer: dict[str, Any] = await client.call("POST", "/v1/validations", body)
     return answer
+
+
+def standing(order: Mapping[str, Any]) -> list[str]:
+    """The redemptions of an order (as Voucherify has it) that were not rolled back."""
+    return [
+        id_
+        for id_, link in (order.get("redemptions") or {}).items()
+        if not (isinstance(link, dict) and link.get("rollback_id"))
+    ]
+
+
+async def roll_back(client: Client, redemption_id: str, reason: str) -> str | None:
+    """Roll a redemption back, so that its code is free again; returns the rollback's id.
+
+    None when it was rolled back before, so this may be called again after an unclear answer.
+    """
+    try:
+        answer = await client.call(
+            "POST", f"/v1/redemptions/{quote(redemption_id, safe='')}/rollback", params={"reason": reason}
+        )
+    except VoucherifyRefused as error:
+        if error.key == "already_rolled_back":
+            return None
+        raise
+    if not isinstance(answer, dict) or "id" not in answer:
+        raise VoucherifyUnclear("Voucherify's answer names no rollback.")
+    return str(answer["id"])

@@ -14,6 +14,7 @@ from app.members import service as members
 from app.profiles import coupons, loyalty
 from app.profiles.loyalty import CardState
 from app.voucherify.loyalty import card_of
+from app.webhooks.parse import uuid_of
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class Notice:
     received_at: datetime
 
 
+ROLLBACKS = ("redemption.rollback.succeeded", "customer.redemption.rollback.succeeded")
 Effect = Callable[[asyncpg.Connection, Notice], Awaitable[list[Change]]]
 
 
@@ -63,7 +65,7 @@ async def transaction(connection: asyncpg.Connection, notice: Notice) -> list[Ch
         points=points,
         balance=after,
         order_id=notice.order_id,
-        reason=told.get("reason") or _banner(details),
+        reason=told.get("reason") or _banner(details) or (details.get("reward") or {}).get("name"),
         created_at=_moment(told, notice),
     )
     if not is_new:
@@ -74,12 +76,47 @@ async def transaction(connection: asyncpg.Connection, notice: Notice) -> list[Ch
 
 
 async def redemption(connection: asyncpg.Connection, notice: Notice) -> list[Change]:
-    """A code was redeemed: a coupon is used up."""
+    """A code was redeemed: a coupon is used up, unless its rollback was heard of first."""
     voucher = notice.data.get("voucher") or {}
     if voucher.get("type") == "LOYALTY_CARD" or not voucher.get("code"):
         return []
-    await coupons.redeemed(connection, voucher["code"], notice.order_id, notice.received_at)
+    told = notice.data.get("redemption") or {}
+    if _source_id(notice.data.get("holder")) == str(notice.member_id):
+        # The coupon's own webhook may be behind this one: then it finds the coupon there, and used up.
+        await coupons.published(connection, notice.member_id, voucher, notice.received_at, None)
+    # Locked before looking: a rollback that is received while we look waits here, and then finds what we wrote.
+    await coupons.lock(connection, voucher["code"])
+    if await _rolled_back(connection, notice.order_id, told.get("id")):
+        return []
+    await coupons.redeemed(connection, voucher["code"], notice.order_id, _moment(told, notice))
+    # An order that is canceled already: what was redeemed for it is to be given back, and the sweeper does that.
+    await connection.execute(
+        """UPDATE orders SET recheck_at = now()
+           WHERE id = $1 AND status = 'CANCELED' AND NOT jsonb_exists(redemption, 'rolled_back')""",
+        uuid_of(notice.order_id),
+    )
     return [of_member(notice.member_id, "coupon.used", code=voucher["code"])]
+
+
+async def redemption_rollback(connection: asyncpg.Connection, notice: Notice) -> list[Change]:
+    """A redemption was taken back: its coupon can be used again."""
+    code = (notice.data.get("voucher") or {}).get("code")
+    if not code or not await coupons.given_back(connection, code, notice.order_id):
+        return []
+    return [of_member(notice.member_id, "coupon.returned", code=code)]
+
+
+async def _rolled_back(connection: asyncpg.Connection, order_id: str | None, redemption_id: str | None) -> bool:
+    """Whether a webhook said that this redemption was rolled back; stored is enough, applied it need not be."""
+    return bool(
+        await connection.fetchval(
+            """SELECT true FROM webhook WHERE order_id = $1 AND type = ANY($2)
+               AND body -> 'data' -> 'redemption' ->> 'id' = $3 LIMIT 1""",
+            order_id,
+            list(ROLLBACKS),
+            redemption_id,
+        )
+    )
 
 
 async def order_paid(_connection: asyncpg.Connection, notice: Notice) -> list[Change]:
@@ -98,6 +135,7 @@ EFFECTS: dict[str, Effect] = {
     "voucher.loyalty_card.transaction.created": transaction,
     "redemption.succeeded": redemption,
     "customer.redemption.succeeded": redemption,
+    **dict.fromkeys(ROLLBACKS, redemption_rollback),
     "customer.order.paid": order_paid,
     "customer.rewarded.loyalty_points": rewarded,
 }
@@ -109,8 +147,12 @@ def _vouchers(data: dict[str, Any]) -> list[dict[str, Any]]:
     return [voucher for voucher in found if isinstance(voucher, dict)]
 
 
+def _source_id(customer: Any) -> str | None:
+    return customer.get("source_id") if isinstance(customer, dict) else None
+
+
 def _moment(told: dict[str, Any], notice: Notice) -> datetime:
-    created = told.get("created_at")
+    created = told.get("created_at") or told.get("date")
     return datetime.fromisoformat(created) if isinstance(created, str) else notice.received_at
 
 

@@ -29,7 +29,7 @@ def parse(body: Any) -> Parsed | None:
         source_id=source["id"],
         event_id=event["id"],
         type=str(event.get("type") or body.get("type")),
-        member_id=_uuid(_path(data, "customer", "source_id") or _path(data, "holder", "source_id")),
+        member_id=uuid_of(_path(data, "customer", "source_id") or _path(data, "holder", "source_id")),
         order_id=_order_of(data),
     )
 
@@ -44,7 +44,7 @@ def _order_of(data: dict[str, Any]) -> str | None:
         return order[:100]
     # Our functions name the reason of a publication `<why>:<order id>`.
     reason = _path(data, "publication", "source_id")
-    found = _uuid(reason.rpartition(":")[2]) if isinstance(reason, str) else None
+    found = uuid_of(reason.rpartition(":")[2]) if isinstance(reason, str) else None
     return str(found) if found else None
 
 
@@ -54,7 +54,8 @@ def _path(value: Any, *names: str) -> Any:
     return value
 
 
-def _uuid(value: Any) -> UUID | None:
+def uuid_of(value: Any) -> UUID | None:
+    """The UUID that a text is; None when it is none."""
     try:
         return UUID(value) if isinstance(value, str) else None
     except ValueError:

@@ -17,6 +17,7 @@ NAMES = {
     "customer.rewarded.loyalty_points": "Customer Rewarded Loyalty Points",
     "publication.succeeded": "Customer Publication Succeeded",
     "redemption.succeeded": "Customer Redemption Succeeded",
+    "redemption.rollback.succeeded": "Customer Redemption Rollback Succeeded",
 }
 
 

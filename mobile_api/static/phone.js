@@ -1,5 +1,6 @@
 // The phone on the floor: signs in as the member at the till, shows the wallet, and what arrives in it.
 import { localTimes } from "/static/console/page.js";
+import { buyReward, showRewards } from "/static/phone/rewards.js";
 
 const screen = document.getElementById("phone-screen");
 const news = document.getElementById("phone-news");
@@ -68,6 +69,7 @@ async function draw() {
       localTimes(screen);
       who.drawn = true;
       highlight(before);
+      showRewards(screen, who, () => who === signedIn);
     }
   } catch {
     if (!who.drawn) screen.innerHTML = '<p class="loading">The phone can’t reach the house. It tries again as soon as it is live.</p>';
@@ -101,6 +103,13 @@ async function signIn({ member, phone, name }) {
   await draw();
 }
 
+screen.addEventListener("click", async ({ target }) => {
+  const button = target.closest("[data-key]");
+  if (!button || !signedIn) return;
+  const who = signedIn;
+  const name = button.closest("[data-reward]").dataset.name;
+  if ((await buyReward(screen, who, button, () => who === signedIn)) && who === signedIn) tell(`${name} is yours`, "check");
+});
 document.addEventListener("click", ({ target }) => target.closest('a[href="#phone-room"]')?.removeAttribute("data-news"));
 document.body.addEventListener("till-member", ({ detail }) => signIn(detail));
 document.body.addEventListener("member-changed", ({ detail }) => detail.member === signedIn?.member && draw());

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
+from scripts.lib.bench.options import bench_options
 from scripts.lib.options import demo_options, test_options
 from scripts.lib.say import Step, Stop, say, step
 from scripts.lib.turns import turn
@@ -29,8 +30,9 @@ VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 STATE = VENV / "installed.json"
 LOG = VENV / "install.log"
-LOCKS = {"demo": ("requirements.lock",), "test": ("requirements.lock", "requirements-dev.lock")}
-MODULES = {"demo": "scripts.lib.demo", "test": "scripts.lib.checks"}
+RUNTIME = ("requirements.lock",)
+LOCKS = {"demo": RUNTIME, "bench": RUNTIME, "test": (*RUNTIME, "requirements-dev.lock")}
+MODULES = {"demo": "scripts.lib.demo", "bench": "scripts.lib.bench.main", "test": "scripts.lib.checks"}
 ROOM_NEEDED = 600 * 2**20  # 250 MB of packages, and as much again while they are unpacked
 
 
@@ -77,8 +79,8 @@ def main(arguments: Sequence[str]) -> NoReturn:
         if options.stop and not PYTHON.exists():
             say("No demo runs in this clone.")
             sys.exit(0)
-    else:
-        test_options(rest)  # for its help, which should not have to wait for packages
+    else:  # for its help, which should not have to wait for packages
+        {"test": test_options, "bench": bench_options}[command](rest)
     try:
         install(LOCKS[command])
     except Stop as stop:

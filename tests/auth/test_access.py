@@ -12,13 +12,13 @@ from app.migrate import first_start
 async def test_a_key_works_until_it_is_revoked_and_its_name_is_free_then(database: Database) -> None:
     """A made key is found by its token, is refused once revoked, and its name can be given again."""
     token = await access.make(database, "operator", "ada")
-    async with database.session() as session:
-        assert await keys.find(session, token) is not None
+    async with database.connection() as connection:
+        assert await keys.find(connection, token) is not None
     with pytest.raises(BadInput, match="already"):
         await access.make(database, "operator", "ada")
     await access.revoke(database, "ada")
-    async with database.session() as session:
-        assert await keys.find(session, token) is None
+    async with database.connection() as connection:
+        assert await keys.find(connection, token) is None
     assert await access.make(database, "operator", "ada") != token
 
 

@@ -71,6 +71,38 @@ async def test_a_poison_event_is_where_the_road_ends(database: Database) -> None
     assert "DataError" in route["note"]
 
 
+async def test_an_old_order_does_not_wait_for_rows_that_were_deleted(database: Database) -> None:
+    """When its rows are pruned its steps are skipped and say so; one that has a row that waits still waits."""
+    id_ = await _order(database)
+    found = await trace(database, id_)
+    assert found is not None
+    assert found["state"] == "running"
+    async with database.connection() as connection:
+        await connection.execute("UPDATE orders SET created_at = now() - interval '100 days'")
+    found = await trace(database, id_)
+    assert found is not None
+    assert (found["state"], found["missing"]) == ("done", [])
+    assert found["steps"][-1]["note"] == "Its rows are not kept any more."
+    await routed(database, order(str(id_)))
+    found = await trace(database, id_)
+    assert found is not None
+    assert found["state"] == "running"
+
+
+async def test_a_coupon_that_was_given_back_is_told(database: Database) -> None:
+    """The trace of a canceled order says what became of a redemption that came too late."""
+    id_ = await _order(database)
+    async with database.connection() as connection:
+        await connection.execute(
+            """UPDATE orders SET status = 'CANCELED', refusal = 'Too slow.', redemption =
+               '{"sent": {}, "rolled_back": {"id": "rr_1", "redemption": "r_1", "at": "2026-11-22T12:00:00"}}'"""
+        )
+    found = await trace(database, id_)
+    assert found is not None
+    note = next(step["note"] for step in found["steps"] if step["name"] == "redeem")
+    assert note == "Too slow. It was redeemed late, and rolled back 2026-11-22T12:00:00: it is free again."
+
+
 async def test_a_state_that_nothing_is_in_any_more_is_nought(database: Database) -> None:
     """A gauge does not keep the count of pending rows after the last of them is delivered."""
     await routed(database, track())

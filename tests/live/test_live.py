@@ -82,6 +82,25 @@ async def test_a_change_that_is_rolled_back_is_never_seen(web: Web) -> None:
         assert [balance for _, balance in await take(stream, 1)] == [2]
 
 
+async def test_positions_are_in_the_order_of_commits(web: Web) -> None:
+    """Who appends second waits for the first to commit, and gets the later positions: a screen skips none of them."""
+    first, second = uuid4(), uuid4()
+
+    async def positions(member: UUID) -> list[int]:
+        async with web.database.connection() as connection:
+            rows = await connection.fetch("SELECT position FROM change WHERE topic = $1 ORDER BY 1", f"member:{member}")
+        return [row["position"] for row in rows]
+
+    async with web.database.transaction() as connection:
+        await changes.append(connection, [changes.of_member(first, "balance.changed", balance=1)])
+        waiting = asyncio.create_task(change(web, second, 1, 2))
+        await asyncio.sleep(0.2)
+        assert not waiting.done()
+        await changes.append(connection, [changes.of_member(first, "balance.changed", balance=2)])
+    await waiting
+    assert max(await positions(first)) < min(await positions(second))
+
+
 async def test_what_was_missed_comes_first_and_once(web: Web) -> None:
     """A browser that comes back with `Last-Event-ID` gets what it missed in order, then what is new, nothing twice."""
     member = uuid4()

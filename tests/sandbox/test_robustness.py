@@ -52,6 +52,7 @@ NAMES = (
         "expiration_date",
     ),
     *("properties", "related_object", "loyalty_card", "first_name", "active", "calculation_type", "total_amount"),
+    *("reward", "parameters", "attributes"),
 )
 WORDS = (
     *("u-1", LOYALTY, COUPONS, "PAID", "CREATED", "voucher", "DISCOUNT_VOUCHER", "LOYALTY_CARD", "PERCENT", "AMOUNT"),
@@ -72,12 +73,14 @@ POSTS = (
     *("/v1/customers", "/v1/orders", "/v1/events", "/v1/publications", "/v1/validations", "/v1/redemptions"),
     *("/v1/campaigns", "/v1/loyalties", "/v1/products", f"/v1/loyalties/{LOYALTY}/members"),
     *(f"/v1/loyalties/{LOYALTY}/earning-rules", "/v1/loyalties/members/{card}/balance"),
+    *("/v1/rewards", f"/v1/loyalties/{LOYALTY}/rewards", "/v1/loyalties/members/{card}/redemption"),
     *("/segmentio/customer-processing", "/segmentio/event-processing", "/segmentio/group-processing"),
     *("/sandbox/metadata-schemas", "/sandbox/clock", "/sandbox/faults"),
 )
 GETS = (
     *("/v1/customers", "/v1/orders", "/v1/vouchers", "/v1/campaigns", "/v1/publications", "/v1/redemptions"),
     *("/v1/products", "/v1/customers/{word}", "/v1/vouchers/{word}", "/v1/loyalties/members/{word}/transactions"),
+    *("/v1/rewards", "/v1/rewards/{word}", "/v1/loyalties/members/{word}/rewards"),
     *("/sandbox/requests", "/sandbox/deliveries"),
 )
 scalars = (
