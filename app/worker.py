@@ -95,7 +95,7 @@ async def _start(settings: Settings, database: Database, stack: contextlib.Async
     destination_settings = {VOUCHERIFY.slug: voucherify_settings(settings)}
     async with database.connection() as connection:
         await destination_state.make(connection, destinations)
-    watch = Watch(database, voucherify, destinations, destination_settings)
+    watch = Watch(database, voucherify, destinations, destination_settings, settings.worker.lease)
     deliverer = Deliverer(
         database=database,
         owner=owner,

@@ -3,33 +3,26 @@
 import asyncio
 import hashlib
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+import asyncpg
 import msgspec
-from sqlalchemy import func
-from sqlalchemy.dialects.postgresql import insert
-from sqlmodel import col, select, update
-from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app.db.base import now
-from app.db.session import Database, raw_connection
+from app.db.session import Database
 from app.emitter.outbox import emit
 from app.errors import BadInput, Busy, Conflict, NotFound, Refused, VoucherifyError, VoucherifyUnclear
 from app.live import changes
-from app.members.models import Member
+from app.orders import store
 from app.orders.basket import Line, price, totals
-from app.orders.models import Location, Order, Product
+from app.orders.models import Order
 from app.orders.recheck import first_look
 from app.orders.translate import order_completed, voucherify_order
 from app.telemetry import log
 from app.voucherify import orders as voucherify_orders
-from app.voucherify.client import Client
+from app.voucherify.client import MAY_BE_DONE, Client
 from app.voucherify.redemptions import REASONS, redeem, redemption, standing
-
-_MAY_BE_DONE = frozenset({408, 500}) | frozenset(range(505, 600))
-"""Answers after which Voucherify is through with the call, but may have done it before it failed."""
 
 
 @dataclass(frozen=True)
@@ -67,8 +60,8 @@ class Checkout:
         Raises `Refused` when the coupon is refused (the order is CANCELED, nothing was redeemed), `Busy` when it is
         not known yet (ask again with the same key), `Conflict` for another purchase under the same key.
         """
-        async with self.database.session() as session:
-            order, is_new = await self._begin(session, purchase)
+        async with self.database.transaction() as connection:
+            order, is_new = await self._begin(connection, purchase)
         if order.request_hash != purchase.hash():
             raise Conflict("This Idempotency-Key was used for another order: use a new key for a new order.")
         if order.status == "PENDING":
@@ -82,19 +75,10 @@ class Checkout:
 
     async def take_up(self, order_id: UUID) -> Order:
         """Go on with an order whose checkout was cut off: finish what Voucherify did, else roll it back."""
-        async with self.database.session() as session:
-            # The touch is a lease by the database's clock: of two who come at once, one goes on.
-            touched = await session.exec(
-                update(Order)
-                .where(
-                    col(Order.id) == order_id,
-                    col(Order.status) == "PENDING",
-                    col(Order.touched_at) < func.now() - timedelta(seconds=self.pending_after),
-                )
-                .values(touched_at=func.now())
-            )
-            order = await session.get_one(Order, order_id)
-        if order.status == "PENDING" and not touched.rowcount:
+        async with self.database.transaction() as connection:
+            touched = await store.touch(connection, order_id, self.pending_after)
+            order = await store.locked(connection, order_id)
+        if order.status == "PENDING" and not touched:
             raise Busy("This order is being paid. Ask again with the same Idempotency-Key.", retry_after=5)
         if order.status != "PENDING":
             return order
@@ -105,23 +89,21 @@ class Checkout:
             order.id, "The coupon was not redeemed, because the checkout was cut off. Nothing was redeemed: pay again."
         )
 
-    async def _begin(self, session: AsyncSession, purchase: Purchase) -> tuple[Order, bool]:
+    async def _begin(self, connection: asyncpg.Connection, purchase: Purchase) -> tuple[Order, bool]:
         """(a) Price the basket and commit the order PENDING; or find the order that this key made before."""
-        existing = await self._by_key(session, purchase)
+        existing = await store.by_key(connection, purchase.client, purchase.idempotency_key)
         if existing is not None:
             return existing, False
-        location = await session.get(Location, purchase.location_id)
+        location = await store.location(connection, purchase.location_id)
         if location is None:
             raise BadInput(f"There is no location {purchase.location_id!r}.", field="location_id")
-        if purchase.member_id is not None and await session.get(Member, purchase.member_id) is None:
+        if purchase.member_id is not None and await store.member(connection, purchase.member_id) is None:
             raise NotFound("No member has this id.")
         if purchase.coupon and purchase.member_id is None:
             raise BadInput("A coupon needs a member: send member_id with it.", field="coupon")
-        asked = select(Product).where(col(Product.id).in_({line.product_id for line in purchase.lines}))
-        products = {product.id: product for product in (await session.exec(asked)).all()}
+        products = await store.products(connection, {line.product_id for line in purchase.lines})
         lines = price(purchase.lines, products)
         due = totals(lines, 0, location)
-        moment = now()
         order = Order(
             id=uuid4(),
             client=purchase.client,
@@ -138,8 +120,7 @@ class Checkout:
             tax=due.tax,
             total=due.total,
             coupon=purchase.coupon,
-            created_at=moment,
-            touched_at=moment,
+            created_at=now(),
         )
         if order.coupon:
             # Stored before it is sent: whoever takes this order up knows that it may have been done.
@@ -147,23 +128,13 @@ class Checkout:
                 order.coupon, voucherify_order(order, location), {"source_id": str(order.member_id)}, str(order.id)
             )
             order.redemption = {"sent": body}
-        row = order.model_dump(exclude={"number"})
-        made = await session.exec(
-            insert(Order)
-            .values(**{**row, "touched_at": func.now()})
-            .on_conflict_do_nothing(index_elements=["client", "idempotency_key"])
-            .returning(col(Order.id))
-        )
-        is_new = made.scalar_one_or_none() is not None
-        if is_new:
-            await changes.append(await raw_connection(session), [changes.of_order(str(order.id), "order.pending")])
-        stored = await self._by_key(session, purchase)
-        assert stored is not None
-        return stored, is_new
-
-    async def _by_key(self, session: AsyncSession, purchase: Purchase) -> Order | None:
-        query = select(Order).where(Order.client == purchase.client, Order.idempotency_key == purchase.idempotency_key)
-        return (await session.exec(query)).first()
+        stored = await store.insert(connection, order)
+        if stored is not None:
+            await changes.append(connection, [changes.of_order(str(order.id), "order.pending")])
+            return stored, True
+        existing = await store.by_key(connection, purchase.client, purchase.idempotency_key)
+        assert existing is not None
+        return existing, False
 
     async def _finish(self, order: Order) -> Order:
         """(b) Redeem, when there is something to redeem, and (c) pay."""
@@ -178,7 +149,7 @@ class Checkout:
         except VoucherifyUnclear as error:
             raise self._unclear(order.id, error.sentence) from error
         except VoucherifyError as error:
-            if error.code not in _MAY_BE_DONE:
+            if error.code not in MAY_BE_DONE:
                 # A 503 may be a proxy's, which knows nothing of what is behind it; other answers are a certain no.
                 recheck = error.code >= 500
                 return await self._cancel(order.id, _refusal(error), answered=error.answer, recheck=recheck)
@@ -210,20 +181,19 @@ class Checkout:
 
     async def _pay(self, order_id: UUID, redeemed: dict[str, Any] | None) -> Order:
         """(c) PAID and its `Order Completed`, in one commit. A second call changes nothing."""
-        async with self.database.session() as session:
-            order = (await session.exec(select(Order).where(Order.id == order_id).with_for_update())).one()
+        async with self.database.transaction() as connection:
+            order = await store.locked(connection, order_id)
             if order.status != "PENDING":
                 return order
-            location = await session.get_one(Location, order.location_id)
-            member = await session.get(Member, order.member_id) if order.member_id else None
+            location = await store.location(connection, order.location_id)
+            assert location is not None
+            member = await store.member(connection, order.member_id) if order.member_id else None
             if redeemed is not None:
                 order.redemption = {**(order.redemption or {}), **redeemed}
             due = totals(order.lines, (redeemed or {}).get("discount", 0), location)
             order.discount, order.tax, order.total = due.discount, due.tax, due.total
             order.status, order.paid_at = "PAID", now()
-            session.add(order)
-            await session.flush()
-            connection = await raw_connection(session)
+            await store.save(connection, order)
             await emit(connection, order.source, order_completed(order, location, member), str(order.id))
             await changes.append(connection, [changes.of_order(str(order.id), "order.paid")])
         log.info("order.paid", order_id=str(order.id), number=order.number)
@@ -231,8 +201,8 @@ class Checkout:
 
     async def _cancel(self, order_id: UUID, refusal: str, answered: Any = None, *, recheck: bool = False) -> Order:
         """CANCELED, for good. `recheck`: the redemption may still be carried out, and is then to be rolled back."""
-        async with self.database.session() as session:
-            order = (await session.exec(select(Order).where(Order.id == order_id).with_for_update())).one()
+        async with self.database.transaction() as connection:
+            order = await store.locked(connection, order_id)
             if order.status == "PENDING":
                 order.status, order.refusal = "CANCELED", refusal
                 order.redemption = {
@@ -241,10 +211,9 @@ class Checkout:
                     "ended_at": now().isoformat(),
                 }
                 if recheck:
-                    order.recheck_at = await first_look(session)
-                session.add(order)
-                await session.flush()
-                await changes.append(await raw_connection(session), [changes.of_order(str(order.id), "order.canceled")])
+                    order.recheck_at = await first_look(connection)
+                await store.save(connection, order)
+                await changes.append(connection, [changes.of_order(str(order.id), "order.canceled")])
         log.info("order.canceled", order_id=str(order.id), number=order.number)
         return order
 

@@ -10,10 +10,8 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import msgspec
-from sqlalchemy import func
-from sqlmodel import select
-from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app.db.base import now
 from app.db.session import Database
@@ -40,10 +38,9 @@ class _Look:
     looks: int
 
 
-async def first_look(session: AsyncSession) -> datetime:
+async def first_look(connection: asyncpg.Connection) -> datetime:
     """When to look first at an order that is being canceled, by the database's clock."""
-    found = await session.exec(select(func.now() + PAUSES[0]))
-    moment: datetime = found.one()
+    moment: datetime = await connection.fetchval("SELECT now() + $1::interval", PAUSES[0])
     return moment
 
 

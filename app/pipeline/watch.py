@@ -15,8 +15,6 @@ from app.voucherify.client import Client
 
 LONGEST = 15.0
 """Seconds between two questions to a destination that is down."""
-ASKING = 30.0
-"""Seconds that one worker has for its question."""
 
 
 @dataclass
@@ -29,12 +27,14 @@ class Watch:
     """By slug."""
     settings: Mapping[str, Mapping[str, Any]]
     """The settings of a destination, by its slug."""
+    lease_seconds: float
+    """Seconds that one worker has for a question; then another may ask, for this one may be gone."""
     _asked: dict[str, asyncio.Task[tuple[str, float] | None]] = field(default_factory=dict)
 
     async def run_once(self) -> bool:
         """Ask the destinations that are down and due; whether one of them is up again."""
         async with self.database.connection() as connection:
-            due = await destination_state.to_ask(connection, ASKING)
+            due = await destination_state.to_ask(connection, self.lease_seconds)
         return any([await self._again(destination, probes) for destination, probes in due])
 
     async def is_up(self, destination: str) -> bool:

@@ -48,8 +48,8 @@ async def altered(shop: Shop, status: int, content: bytes = b"") -> AsyncIterato
 async def begun(shop: Shop, purchase: Purchase) -> Order:
     """An order as it is when its process died right after the first commit."""
     checkout = shop.checkout
-    async with shop.database.session() as session:
-        order, _ = await checkout._begin(session, purchase)
+    async with shop.database.transaction() as connection:
+        order, _ = await checkout._begin(connection, purchase)
     return order
 
 

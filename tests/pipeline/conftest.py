@@ -59,7 +59,7 @@ async def deliverer(database: Database, pipeline_sandbox: str) -> AsyncIterator[
             "database": database,
             "owner": "deliverer",
             "sender": Sender(database, client, more.pop("interval", 0.0)),
-            "watch": Watch(database, client, {VOUCHERIFY.slug: VOUCHERIFY}, settings),
+            "watch": Watch(database, client, {VOUCHERIFY.slug: VOUCHERIFY}, settings, 10),
             "pool": FunctionPool(database, 1),
             "mappings": {(mapping.destination.slug, mapping.slug): mapping for mapping in MAPPINGS},
             "functions": {},
