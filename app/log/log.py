@@ -13,7 +13,7 @@ from typing import Any
 import asyncpg
 
 from app.db import lease as leases
-from app.db.wake import wake
+from app.db.wake import CHANNEL
 from app.live import changes
 
 _LOCK = 7_220_002
@@ -74,7 +74,7 @@ async def append(connection: asyncpg.Connection, events: Sequence[NewEvent], par
     rows = [event for event in by_id.values() if event.message_id in fresh]
     if not rows:
         return fresh
-    await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
+    await connection.execute("SELECT pg_advisory_xact_lock($1), pg_notify($2, 'route')", _LOCK, CHANNEL)
     await connection.copy_records_to_table(
         "event",
         columns=["partition", "person", "message_id", "source", "type", "name", "order_id", "message", "received_at"],
@@ -93,7 +93,6 @@ async def append(connection: asyncpg.Connection, events: Sequence[NewEvent], par
             for row in rows
         ],
     )
-    await wake(connection, "route")
     await changes.append(
         connection, [changes.of_order(row.order_id, "event.stored") for row in rows if row.order_id is not None]
     )

@@ -59,7 +59,7 @@ class Deliverer:
                 free = self.most_lanes - len(self._running)
                 claimed: Sequence[Claim] = []
                 if free:
-                    async with self.database.transaction() as connection:
+                    async with self.database.connection() as connection:
                         claimed = await lanes.claim(connection, self.owner, self.lease_seconds, free)
                 for lane in claimed:
                     task = asyncio.create_task(self._lane(lane))

@@ -4,7 +4,7 @@ One transaction per batch with a savepoint per webhook: a poison one is put asid
 Webhooks come doubled, late and in any order. Movements are known by their transaction id, states by their time.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import UUID
 
 import asyncpg
@@ -28,6 +28,15 @@ CARDS_AT_ONCE = 20
 
 
 @dataclass(frozen=True)
+class _End:
+    """What became of a webhook."""
+
+    status: str
+    error: str | None = None
+    told: list[changes.Change] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
 class Applier:
     """Applies what waits in the inbox."""
 
@@ -44,51 +53,51 @@ class Applier:
                    WHERE status = 'pending' AND due_at <= now() ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED""",
                 BATCH,
             )
-            made: list[changes.Change] = []
-            for row in rows:
-                made += await self._one(connection, row)
-            await changes.append(connection, made)
-        return bool(rows)
+            if not rows:
+                return False
+            ended = [await self._one(connection, row) for row in rows]
+            await connection.executemany(
+                """UPDATE webhook SET status = $2::text, error = $3, attempts = attempts + 1,
+                          applied_at = CASE WHEN $2::text IN ('applied', 'ignored') THEN clock_timestamp() END,
+                          due_at = now() + make_interval(secs => $4) WHERE id = $1""",
+                [
+                    (row["id"], end.status, end.error, backoff(row["attempts"], base=2.0))
+                    for row, end in zip(rows, ended, strict=True)
+                ],
+            )
+            await changes.append(connection, [change for end in ended for change in end.told])
+        for row, end in zip(rows, ended, strict=True):
+            log.info(f"webhook.{end.status}", type=row["type"], order_id=row["order_id"])
+        return True
 
-    async def _one(self, connection: asyncpg.Connection, row: asyncpg.Record) -> list[changes.Change]:
+    async def _one(self, connection: asyncpg.Connection, row: asyncpg.Record) -> "_End":
+        """Apply one webhook inside a savepoint."""
         effect = EFFECTS.get(row["type"])
-        made: list[changes.Change] = []
-        status, error = "ignored", None
+        if effect is None or row["member_id"] is None:
+            return _End("ignored")
         try:
             async with connection.transaction():
-                if effect is not None and row["member_id"] is not None:
-                    notice = Notice(
-                        type=row["type"],
-                        event_id=row["event_id"],
-                        member_id=row["member_id"],
-                        order_id=row["order_id"],
-                        data=row["body"]["data"],
-                        received_at=row["received_at"],
-                    )
-                    made = await effect(connection, notice)
-                    if self.emits:
-                        await emit_for(connection, notice)
-                    status = "applied"
+                notice = Notice(
+                    type=row["type"],
+                    event_id=row["event_id"],
+                    member_id=row["member_id"],
+                    order_id=row["order_id"],
+                    data=row["body"]["data"],
+                    received_at=row["received_at"],
+                )
+                made = await effect(connection, notice)
+                if self.emits:
+                    await emit_for(connection, notice)
         except NOT_THE_WORK:
             raise
         except Exception as caught:  # noqa: BLE001 - one bad webhook harms only itself
             # The row has the whole message: it may quote what the webhook says about somebody, so the log does not.
             log.error("webhook.poison", webhook=row["id"], order_id=row["order_id"], error=type(caught).__name__)
-            made, error = [], f"{type(caught).__name__}: {caught}"[:2000]
             status = "failed" if row["attempts"] + 1 >= MOST_ATTEMPTS else "pending"
-        await connection.execute(
-            """UPDATE webhook SET status = $2::text, error = $3, attempts = attempts + 1,
-                      applied_at = CASE WHEN $2::text IN ('applied', 'ignored') THEN clock_timestamp() END,
-                      due_at = now() + make_interval(secs => $4) WHERE id = $1""",
-            row["id"],
-            status,
-            error,
-            backoff(row["attempts"], base=2.0),
-        )
-        log.info(f"webhook.{status}", type=row["type"], order_id=row["order_id"])
-        if row["order_id"] and status == "applied":
+            return _End(status, f"{type(caught).__name__}: {caught}"[:2000])
+        if row["order_id"]:
             made.append(changes.of_order(row["order_id"], "profile.updated"))
-        return made
+        return _End("applied", told=made)
 
     async def settle_cards(self) -> int:
         """Ask Voucherify for the cards whose stated balances did not add up; returns how many were settled."""

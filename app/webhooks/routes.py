@@ -7,9 +7,8 @@ from litestar import Request, Router, post
 from litestar.datastructures import State
 
 from app.db.trouble import without_nul
-from app.db.wake import wake
+from app.db.wake import CHANNEL
 from app.errors import BadInput, NotSignedIn
-from app.live import changes
 from app.telemetry import WEBHOOKS, log
 from app.voucherify.signature import verify
 from app.webhooks.parse import parse
@@ -44,23 +43,23 @@ async def receive(request: Request[Any, Any, Any], state: State) -> dict[str, bo
     if parsed is None:
         WEBHOOKS.labels("not_an_envelope").inc()
         raise BadInput("The body has no source.id and event.id: set the webhook's version to v2024-01-01.")
-    async with state.database.transaction() as connection:
+    async with state.database.connection() as connection:
         new = await connection.fetchval(
-            """INSERT INTO webhook (source_id, event_id, type, body, member_id, order_id, status, attempts, due_at,
-                                    received_at)
-               VALUES ($1, $2, $3, $4, $5, $6, 'pending', 0, now(), clock_timestamp())
-               ON CONFLICT (source_id, event_id) DO NOTHING RETURNING true""",
+            """WITH stored AS (
+                   INSERT INTO webhook (source_id, event_id, type, body, member_id, order_id, status, attempts, due_at,
+                                        received_at)
+                   VALUES ($1, $2, $3, $4, $5, $6, 'pending', 0, now(), clock_timestamp())
+                   ON CONFLICT (source_id, event_id) DO NOTHING RETURNING true AS new
+               )
+               SELECT new FROM stored, pg_notify($7, 'apply')""",
             parsed.source_id,
             parsed.event_id,
             parsed.type,
             body.decode(),
             parsed.member_id,
             parsed.order_id,
+            CHANNEL,
         )
-        if new:
-            await wake(connection, "apply")
-            if parsed.order_id:
-                await changes.append(connection, [changes.of_order(parsed.order_id, "webhook.received")])
     log.info("webhook.received", type=parsed.type, order_id=parsed.order_id, new=bool(new))
     WEBHOOKS.labels("stored" if new else "duplicate").inc()
     return {"stored": bool(new)}

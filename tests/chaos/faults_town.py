@@ -49,6 +49,16 @@ class Town:
     def members(self) -> list[str]:
         return list(self.cards)
 
+    def start(self, *names: str, **settings: str) -> None:
+        """Start these processes, and wait until each can do its work."""
+        for name in names:
+            self.house.start(name, **settings)
+        until = time.monotonic() + PATIENCE
+        for name in names:
+            while not _is_ready(self.house.url(name)):
+                assert time.monotonic() < until, f"{name} did not get ready"
+                time.sleep(0.05)
+
     def forget(self) -> None:
         """Begin new books, which know nobody."""
         self.keys.clear()
@@ -172,6 +182,12 @@ def trouble(town: Town, **faults: Any) -> Iterator[None]:
         yield
     finally:
         town.switch_off()
+
+
+def _is_ready(url: str) -> bool:
+    with contextlib.suppress(httpx.TransportError):
+        return httpx.get(f"{url}/health/ready", timeout=5).status_code == 200
+    return False
 
 
 def wrong_clock(seconds: float) -> dict[str, str]:

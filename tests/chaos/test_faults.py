@@ -30,7 +30,7 @@ async def town(make_database: MakeDatabase, tmp_path_factory: pytest.TempPathFac
     folder = tmp_path_factory.mktemp("faults")
     quick = {"VOUCHERIFY_TIMEOUT": "1", "WORKER_PENDING_ORDER_AFTER": "2"}
     async with open_town("faults", make_database, folder, **quick) as opened:
-        opened.house.start("web2")
+        opened.start("web2")
         yield opened
 
 
@@ -100,8 +100,7 @@ async def test_webhooks_doubled_delayed_and_shuffled(town: Town, members: list[s
         await asyncio.to_thread(town.sell_all, sales)
         town.house.kill("web")
         await asyncio.sleep(0.5)
-        town.house.start("web")
-        town.house.wait_until_ready()
+        town.start("web")
         await asyncio.to_thread(
             town.sell_all, [(member, SMALL, coupon) for member, coupon in zip(members, coupons, strict=True)]
         )

@@ -37,7 +37,7 @@ async def town(
     folder, url = tmp_path_factory.mktemp("machines"), embedded.database_url(embedded.start(own_postgres), "loyalty")
     quick = {"VOUCHERIFY_TIMEOUT": "1", "WORKER_PENDING_ORDER_AFTER": "2"}
     async with open_town("machines", make_database, folder, url, **quick) as opened:
-        opened.house.start("web2")
+        opened.start("web2")
         yield opened
 
 
@@ -95,8 +95,7 @@ async def test_machines_whose_clocks_differ(town: Town, members: list[str], ahea
         for name, seconds in (("web", ahead), ("worker", -ahead), ("web2", -ahead), ("worker2", ahead)):
             if name != "worker2":
                 house.stop(name)
-            house.start(name, **wrong_clock(seconds))
-        house.wait_until_ready()
+            town.start(name, **wrong_clock(seconds))
         with trouble(town, lose_answer_next=LOST, fail_next=planned(429, 3)):
             sales: list[tuple[Any, ...]] = [
                 (member, basket, None, web) for member in members for basket, web in ((BIG, "web"), (SMALL, "web2"))
@@ -111,5 +110,4 @@ async def test_machines_whose_clocks_differ(town: Town, members: list[str], ahea
         house.stop("worker2")
         for name in ("web", "worker", "web2"):
             house.stop(name)
-            house.start(name)
-        house.wait_until_ready()
+        town.start("web", "worker", "web2")

@@ -31,8 +31,7 @@ async def town(make_database: MakeDatabase, tmp_path_factory: pytest.TempPathFac
     """A house of three workers and two web processes, with the lease that is the default."""
     folder = tmp_path_factory.mktemp("workers")
     async with open_town("workers", make_database, folder, WORKER_LEASE="10") as opened:
-        for name in ("web2", *WORKERS[1:]):
-            opened.house.start(name)
+        opened.start("web2", *WORKERS[1:])
         yield opened
 
 
@@ -99,5 +98,5 @@ async def test_the_share_of_a_killed_worker_is_taken_over_in_time(town: Town, me
                 while victim in await held(connection):
                     assert time.monotonic() - killed < TAKEN_OVER_WITHIN, f"still held: {await held(connection)}"
                     await asyncio.sleep(0.05)
-    house.start("worker2")
+    town.start("worker2")
     await agree(town)

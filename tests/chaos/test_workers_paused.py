@@ -36,8 +36,7 @@ async def town(make_database: MakeDatabase, tmp_path_factory: pytest.TempPathFac
     places.write_text("\n".join(sorted({stop.partition(" ")[0] for stop in STOPS.values()})))
     async with open_town("paused", make_database, folder) as opened:
         opened.house.stop("worker")
-        for name in WORKERS:
-            opened.house.start(name, PYTHONPATH=f"{SITE}:{ROOT}", TEST_STOPS=str(places))
+        opened.start(*WORKERS, PYTHONPATH=f"{SITE}:{ROOT}", TEST_STOPS=str(places))
         yield opened
 
 

@@ -99,7 +99,7 @@ def _deliverer(
         database=database,
         owner="bench",
         sender=Sender(database, client, 60 / math.inf),
-        watch=Watch(database, client, {VOUCHERIFY.slug: VOUCHERIFY}, of_destination),
+        watch=Watch(database, client, {VOUCHERIFY.slug: VOUCHERIFY}, of_destination, settings.worker.lease),
         pool=pool,
         mappings={(mapping.destination.slug, mapping.slug): mapping for mapping in mappings},
         functions=functions,
