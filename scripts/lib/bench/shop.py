@@ -1,9 +1,11 @@
 """A whole house of processes, and a till in it: what the rows about orders share."""
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from http import HTTPStatus
 from typing import Any
 from uuid import uuid4
 
@@ -16,6 +18,7 @@ ENROLLED_WITHIN = 60.0
 
 SMALL = {"coffee": 1, "sandwich": 1}
 """9.70: earns points, and no coupon."""
+TOO_MUCH = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
 LARGE = {"coffee": 2, "sandwich": 2}
 """19.40: earns a coupon as well."""
 
@@ -29,6 +32,10 @@ def house() -> Iterator[Install]:
         install.wait_for(f"{install.web}/health")
         install.run("app.seed")
         yield install
+
+
+class TurnedAway(Exception):
+    """The till is asked to come again: nothing was sold."""
 
 
 class Till:
@@ -74,11 +81,16 @@ class Till:
             return await wire.json("POST", "/pos/quote", self._headers, _basket(member, lines, coupon))
 
     async def pay(self, member: str, lines: dict[str, int], coupon: str | None = None) -> str:
-        """Sell a basket; returns the order's id."""
-        key = f"idempotency-key: {uuid4()}\r\n"
+        """Sell a basket; returns the order's id. Raises `TurnedAway` when the house has too much to do."""
+        key = f"idempotency-key: {uuid4()}\r\ncontent-type: application/json\r\n"
+        body = json.dumps(_basket(member, lines, coupon)).encode()
         async with self.wire() as wire:
-            order = await wire.json("POST", "/pos/orders", self._headers + key, _basket(member, lines, coupon))
-        return str(order["id"])
+            status, answered = await wire.call("POST", "/pos/orders", self._headers + key, body)
+        if status in TOO_MUCH:
+            raise TurnedAway
+        if status != HTTPStatus.CREATED:
+            raise Stop(f"The till's call was answered {status}: {answered[:300].decode(errors='replace')}")
+        return str(json.loads(answered)["id"])
 
     def _taken(self) -> Wire | None:
         return self._free.pop() if self._free else None
