@@ -22,6 +22,7 @@ from scripts.lib.bench.machine import usable_cores
 from scripts.lib.bench.rows import Result
 from scripts.lib.bench.shop import LARGE, SMALL, Till, TurnedAway, house
 from scripts.lib.bench.work import cpu_seconds
+from scripts.lib.say import Stop
 
 CORES = 2
 MEMBERS = 200
@@ -35,6 +36,9 @@ KNEE = 1_000.0
 """Milliseconds: a step whose p99 is over this is past the knee."""
 SETTLED_WITHIN = 20.0
 """Seconds after the last order of a step; a step whose orders are not through by then is past the knee as well."""
+
+
+QUIET_WITHIN = 120.0
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,7 @@ async def _measure(install: Install) -> list[Result]:
         aimed = await _step(install, till, database, members, RATE, SECONDS)
         steps = []
         for rate in STEPS:
+            await _quiet(database)  # what the last step left behind must not count against this one
             steps.append(await _step(install, till, database, members, rate, STEP_SECONDS))
             if not steps[-1].is_fine:
                 break
@@ -142,6 +147,19 @@ async def _step(
     times = sorted([(at - due[order]) * 1000 for order, at in through.items()] + lost * [SETTLED_WITHIN * 1000])
     answered = sorted(answered) or [SETTLED_WITHIN * 1000]
     return Step(rate, len(selling), lost, median(times), _p99(times), times[-1], _p99(answered), used)
+
+
+async def _quiet(database: asyncpg.Connection) -> None:
+    """Wait until nothing is under way."""
+    until = time.monotonic() + QUIET_WITHIN
+    under_way = " OR ".join(
+        f"EXISTS (SELECT FROM {table} WHERE status = 'pending')"  # noqa: S608 - our own names
+        for table in ("emission", "delivery", "webhook")
+    )
+    while await database.fetchval(f"SELECT {under_way}"):
+        if time.monotonic() > until:
+            raise Stop(f"The house was still at work {QUIET_WITHIN:.0f} s after the last order.")
+        await asyncio.sleep(0.2)
 
 
 async def _through(database: asyncpg.Connection, orders: set[str]) -> dict[str, float]:
