@@ -127,7 +127,12 @@ class Store:
                     raise SettingError(f"SANDBOX_DATABASE_URL: no Postgres answers there ({error}).") from error
                 await asyncio.sleep(0.5)
         pool: asyncpg.Pool[Any] = await asyncpg.create_pool(
-            self.config.database_url, min_size=1, max_size=10, init=_json_as_bytes, server_settings={"timezone": "UTC"}
+            self.config.database_url,
+            min_size=1,
+            max_size=10,
+            init=_json_as_bytes,
+            reset=_keep,
+            server_settings={"timezone": "UTC"},
         )
         async with pool.acquire() as connection, connection.transaction():
             await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
@@ -180,6 +185,10 @@ class Store:
 
 TheStore = NamedDependency[Store]
 """How a handler asks for the store."""
+
+
+async def _keep(_connection: object) -> None:
+    """Nothing to reset between two uses: nobody here changes a session's settings."""
 
 
 async def _json_as_bytes(connection: "asyncpg.Connection[Any]") -> None:

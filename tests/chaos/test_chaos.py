@@ -105,10 +105,11 @@ def storm(city: City, capsys: pytest.CaptureFixture[str], seconds: float) -> Non
             thread.start()
         wait_for_trade(books, seconds)
         closing.set()
-        for thread in [*threads, trouble]:
+        trouble.join()
+        havoc.end()
+        for thread in threads:
             thread.join(timeout=180)
             assert not thread.is_alive(), "a till has no answer yet"
-        havoc.end()
         city.house.wait_until_ready()
         report = settled(city)
     show(capsys, json.dumps(figures(books, havoc, report), indent=2))

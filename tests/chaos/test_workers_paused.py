@@ -17,14 +17,15 @@ from tests.conftest import MakeDatabase
 from tests.house import PATIENCE, ROOT
 
 STOPS = {
-    "before an order leaves": "app.voucherify.client:Client.send /v1/orders",
-    "before a delivery is finished": "app.pipeline.attempts:finish ",
-    "before the cursor moves": "app.log.log:advance ",
-    "before a batch is posted": "app.emitter.relay:post ",
-    "while a batch is marked as sent": "app.live.changes:append emission.sent",
-    "while a webhook is applied": "app.profiles.loyalty:note_card ",
-    "with the lock that all changes need": "app.live.changes:wake ",
+    "before an order leaves": "before app.voucherify.client:Client.send /v1/orders",
+    "before a delivery is finished": "before app.pipeline.attempts:finish ",
+    "before the cursor moves": "before app.log.log:advance ",
+    "before a batch is posted": "before app.emitter.relay:Relay._send 'till'",
+    "while a batch is marked as sent": "before app.live.changes:append emission.sent",
+    "while a webhook is applied": "before app.profiles.loyalty:note_card ",
+    "with the lock that all changes need": "after app.live.changes:append event.routed",
 }
+"""What it is doing, and where that is; see `faults_site`."""
 WORKERS = ("worker", "worker2")
 
 
@@ -33,7 +34,7 @@ async def town(make_database: MakeDatabase, tmp_path_factory: pytest.TempPathFac
     """A house of two workers that can be stopped at all these places. Their lease is short."""
     folder = tmp_path_factory.mktemp("paused")
     places = folder / "places"
-    places.write_text("\n".join(sorted({stop.partition(" ")[0] for stop in STOPS.values()})))
+    places.write_text("\n".join(sorted({stop.split(" ")[1] for stop in STOPS.values()})))
     async with open_town("paused", make_database, folder) as opened:
         opened.house.stop("worker")
         opened.start(*WORKERS, PYTHONPATH=f"{SITE}:{ROOT}", TEST_STOPS=str(places))

@@ -153,8 +153,7 @@ async def _quiet(database: asyncpg.Connection) -> None:
     """Wait until nothing is under way."""
     until = time.monotonic() + QUIET_WITHIN
     under_way = " OR ".join(
-        f"EXISTS (SELECT FROM {table} WHERE status = 'pending')"  # noqa: S608 - our own names
-        for table in ("emission", "delivery", "webhook")
+        f"EXISTS (SELECT FROM {table} WHERE status = 'pending')" for table in ("emission", "delivery", "webhook")
     )
     while await database.fetchval(f"SELECT {under_way}"):
         if time.monotonic() > until:

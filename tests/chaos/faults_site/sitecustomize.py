@@ -2,9 +2,9 @@
 
 TEST_CLOCK_AHEAD: seconds by which all that Python says about the time is wrong in this process and its children.
 
-TEST_STOPS: a file with `<module>:<function>` in each line. Before such a function this process stops itself (SIGSTOP:
-as if its machine were paused) when a file of the same name with `.now` at its end holds that line, a space, and a part
-of the call's arguments. Who stops removes that file, so it happens once.
+TEST_STOPS: a file with `<module>:<function>` in each line, of coroutine functions. This process stops itself (SIGSTOP: as
+if its machine were paused) when it comes by the place that a file of the same name with `.now` at its end holds: the
+word `before` or `after`, such a line, and a part of the call's arguments. Who stops removes that file: it happens once.
 """
 
 import contextlib
@@ -49,8 +49,8 @@ def put_clock_ahead(seconds: float) -> None:
     time.time_ns = lambda: right_time_ns() + int(seconds * 1e9)
 
 
-def stop_before(place: str, order: Path) -> None:
-    """Wrap the function, so that a call of it finds the process stopped when that was ordered."""
+def stop_at(place: str, order: Path) -> None:
+    """Wrap the function, so that a call of it stops the process when that was ordered."""
     module, _, path = place.partition(":")
     *outer, name = path.split(".")
     holder: Any = importlib.import_module(module)
@@ -58,14 +58,23 @@ def stop_before(place: str, order: Path) -> None:
         holder = getattr(holder, part)
     original = getattr(holder, name)
 
-    @functools.wraps(original)
-    def wrapped(*given: Any, **named: Any) -> Any:
+    def ordered(call: str) -> str | None:
         with contextlib.suppress(FileNotFoundError):
-            ordered, _, argument = order.read_text().partition(" ")
-            if ordered == place and argument in f"{given} {named}":
+            when, where, argument = order.read_text().split(" ", 2)
+            if where == place and argument in call:
                 order.unlink()
-                os.kill(os.getpid(), signal.SIGSTOP)
-        return original(*given, **named)
+                return when
+        return None
+
+    @functools.wraps(original)
+    async def wrapped(*given: Any, **named: Any) -> Any:
+        when = ordered(f"{given} {named}")
+        if when == "before":
+            os.kill(os.getpid(), signal.SIGSTOP)
+        result = await original(*given, **named)
+        if when == "after":
+            os.kill(os.getpid(), signal.SIGSTOP)
+        return result
 
     setattr(holder, name, wrapped)
 
@@ -73,5 +82,8 @@ def stop_before(place: str, order: Path) -> None:
 if wrong := os.environ.get("TEST_CLOCK_AHEAD"):
     put_clock_ahead(float(wrong))
 if (stops := os.environ.get("TEST_STOPS")) and "app.pipeline.function_host" not in sys.orig_argv:
-    for line in Path(stops).read_text().splitlines():
-        stop_before(line, Path(f"{stops}.now"))
+    try:
+        for line in Path(stops).read_text().splitlines():
+            stop_at(line, Path(f"{stops}.now"))
+    except AttributeError as error:  # Python would go on without this file, and the test would wait for nothing
+        raise SystemExit(f"TEST_STOPS names a place that there is not: {error}") from error
