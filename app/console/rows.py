@@ -1,6 +1,7 @@
 """The rows that one order left behind, in all tables on its road."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +14,8 @@ ORDER_EVENT = "Order Completed"
 class Found:
     """Rows as they are; lists in the order in which things happened."""
 
+    read_at: datetime
+    """By the database's clock, as all times here."""
     order: asyncpg.Record
     emission: asyncpg.Record | None
     event: asyncpg.Record | None
@@ -40,6 +43,7 @@ async def of_order(connection: asyncpg.Connection, order_id: UUID) -> Found | No
     position = event["position"] if event else None
     deliveries = await connection.fetch("SELECT * FROM delivery WHERE event_position = $1 ORDER BY id", position)
     return Found(
+        read_at=await connection.fetchval("SELECT clock_timestamp()"),
         order=order,
         emission=await connection.fetchrow(
             "SELECT * FROM emission WHERE order_id = $1 AND source <> 'voucherify' ORDER BY id LIMIT 1", text

@@ -8,7 +8,6 @@ from uuid import UUID
 import msgspec
 
 from app.console import rows
-from app.db.base import now
 from app.db.session import Database
 
 STEPS: tuple[tuple[str, str, str], ...] = (
@@ -108,7 +107,7 @@ def _steps(found: rows.Found) -> dict[str, _Step]:
     _to_voucherify(steps, found)
     if steps["voucherify"].state != "skipped":
         _back(steps, found)
-    if now() - found.order["created_at"] > PRUNED_AFTER and not _waits(found):
+    if found.read_at - found.order["created_at"] > PRUNED_AFTER and not _waits(found):
         for name, step in steps.items():
             if step.state == "waiting":
                 steps[name] = _Step("skipped", note="Its rows are not kept any more.")
@@ -229,7 +228,7 @@ def _back(steps: dict[str, _Step], found: rows.Found) -> None:
         )
     else:
         paid = next((row for row in found.webhooks if row["type"] == "customer.order.paid"), None)
-        if paid is not None and now() - paid["received_at"] > NO_POINTS_AFTER:
+        if paid is not None and found.read_at - paid["received_at"] > NO_POINTS_AFTER:
             steps["voucherify"] = _Step("done", paid["received_at"], note="Voucherify gave no points for this order.")
     relevant = [row for row in found.webhooks if row["status"] != "ignored"] or found.webhooks
     if relevant:

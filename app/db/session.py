@@ -25,7 +25,12 @@ from app.settings import Settings
 CONNECT_WITHIN = 10.0
 WAIT_FOR_ONE = 10.0
 """Seconds for a connection to become free."""
-SERVER_SETTINGS = {"application_name": "loyalty-accelerator"}
+SERVER_SETTINGS = {
+    "application_name": "loyalty-accelerator",
+    # A process that is paused in the middle of a transaction, or whose machine is gone, holds its locks. The server
+    # breaks it off, so that others can take over: ours wait for nothing inside a transaction (rule 2).
+    "idle_in_transaction_session_timeout": "5s",
+}
 
 
 class Database:

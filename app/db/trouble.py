@@ -11,6 +11,7 @@ NOT_THE_WORK: Final = (
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,  # what asyncpg says of a connection that was cut in the middle of a call
     asyncpg.PostgresConnectionError,
+    asyncpg.exceptions.InvalidTransactionStateError,  # broken off by the server: we were paused in its middle
     asyncpg.exceptions.TransactionRollbackError,
     asyncpg.exceptions.OperatorInterventionError,
     asyncpg.exceptions.InsufficientResourcesError,

@@ -109,18 +109,16 @@ class Relay:
             await self._back_off(rows, str(error), asked or backoff(rows[0]["attempts"]))
             return False
         async with self.database.transaction() as connection:
-            await connection.execute(
+            marked = await connection.fetch(
                 """UPDATE emission SET status = 'sent', sent_at = now(), attempts = attempts + 1, answer = $2
-                   WHERE id = ANY($1) AND status = 'pending'""",
+                   WHERE id = ANY($1) AND status = 'pending' RETURNING order_id""",
                 [row["id"] for row in rows],
                 f"{answer.status_code} {answer.text}"[:500],
             )
-            await changes.append(
-                connection, [changes.of_order(row["order_id"], "emission.sent") for row in rows if row["order_id"]]
-            )
-        for row in rows:
-            if row["order_id"]:
-                log.info("emission.sent", order_id=row["order_id"], source=source)
+            of_orders = [row["order_id"] for row in marked if row["order_id"]]
+            await changes.append(connection, [changes.of_order(order_id, "emission.sent") for order_id in of_orders])
+        for order_id in of_orders:
+            log.info("emission.sent", order_id=order_id, source=source)
         return True
 
     async def _hold(self, connection: asyncpg.Connection, source: str) -> bool:

@@ -96,7 +96,7 @@ class Router:
             await connection.executemany(
                 """INSERT INTO delivery (event_position, destination, mapping, person, status, attempts, due_at, held,
                                          passed, created_at)
-                   VALUES ($1, $2, $3, $4, 'pending', 0, now(), 0, false, now()) ON CONFLICT DO NOTHING""",
+                   VALUES ($1, $2, $3, $4, 'pending', 0, now(), 0, false, clock_timestamp()) ON CONFLICT DO NOTHING""",
                 deliveries,
             )
             # The conflicting update locks the lane's row even where it changes nothing, and so waits for (or makes

@@ -25,6 +25,15 @@ SELECT (SELECT count(*) FROM orders WHERE member_id = ANY($1) AND status = 'PEND
 """
 
 
+STUCK = """
+SELECT delivery.id, delivery.attempts, held, passed, error, delivery.due_at - now() AS due, lane.owner,
+       lane.due_at - now() AS lane_due, down_since, probe_at - now() AS asked_in, reason,
+       (SELECT json_agg(attempt) FROM attempt WHERE delivery_id = delivery.id) AS tries
+FROM delivery LEFT JOIN lane USING (destination, person) LEFT JOIN destination_state USING (destination)
+WHERE delivery.person = ANY($1) AND status = 'pending' ORDER BY delivery.id
+"""
+
+
 async def settle(town: Town) -> None:
     """Wait until nothing of these members is on its way any more."""
     until = time.monotonic() + SETTLED_WITHIN
@@ -36,7 +45,9 @@ async def settle(town: Town) -> None:
             left = {"unsent webhooks": unsent} | {name: count for name, count in rows.items() if count}
             if not any(left.values()):
                 return
-            assert time.monotonic() < until, f"still on its way: {left}"
+            if time.monotonic() > until:
+                rows = await connection.fetch(STUCK, town.members)
+                raise AssertionError(f"still on its way: {left}\n" + "\n".join(str(dict(row)) for row in rows))
             await asyncio.sleep(0.1)
 
 

@@ -38,7 +38,7 @@ class Havoc:
 
     def run(self, closing: threading.Event) -> None:
         while not closing.wait(self.random.uniform(*self.pause)):
-            trouble = self.random.choices((self.kill, self.freeze, self.fault, self.postgres), (8, 4, 12, 1))[0]
+            trouble = self.random.choices((self.kill, self.freeze, self.fault, self.postgres), (8, 4, 12, 2))[0]
             trouble()
 
     def end(self) -> None:

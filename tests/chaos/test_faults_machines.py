@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import random
 import signal
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -54,17 +55,25 @@ async def test_postgres_restarts_while_orders_run(town: Town, members: list[str]
 
     The tills ask again with the same key, also where a coupon was being redeemed.
     """
+    over = asyncio.Event()
+
+    async def keep_buying(member: str) -> None:
+        while not over.is_set():
+            await asyncio.to_thread(town.sell, member, random.choice((BIG, SMALL)))
+            await asyncio.sleep(0.1)
+
     coupons = [town.coupon(member) for member in members]
-    sales: list[tuple[Any, ...]] = [(member, basket) for member in members for basket in (BIG, SMALL, BIG)]
-    sales += [(member, SMALL, coupon) for member, coupon in zip(members, coupons, strict=True)]
-    with trouble(town, latency_ms=40):
-        async with town.selling(sales, 3) as selling:
-            for _ in range(2):
-                await asyncio.sleep(0.3)
+    with trouble(town, latency_ms=200):
+        buying = [asyncio.create_task(keep_buying(member)) for member in members]
+        for sold in ([(member, SMALL, coupon) for member, coupon in zip(members, coupons, strict=True)], []):
+            async with town.selling(sold):
+                await asyncio.sleep(0.1)
                 await cut_all_sessions(town)
-                await asyncio.sleep(0.3)
+                await asyncio.sleep(0.2)
                 await asyncio.to_thread(restart, own_postgres)
-            assert not selling.done()
+            await asyncio.sleep(0.3)
+        over.set()
+        await asyncio.gather(*buying)
     await agree(town)
 
 

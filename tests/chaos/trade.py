@@ -63,7 +63,7 @@ class Shopper:
         """Trade until closing time; what was begun is brought to its end."""
         while not self.closing.is_set():
             deed = self.random.choices(
-                (self.join, self.buy, self.buy_at_two_tills, self.get_reward, self.get_points), (15, 60, 10, 10, 5)
+                (self.join, self.buy, self.buy_at_two_tills, self.get_reward, self.get_points), (7, 60, 15, 10, 5)
             )[0]
             try:
                 (self.join if not self.members else deed)()
@@ -91,7 +91,7 @@ class Shopper:
     def buy(self) -> None:
         """A sale, with a coupon if there is one and the mood is right; sometimes repeated, sometimes twice at once."""
         member = self._member()
-        coupon = self._coupon(member) if member and self._chance(0.5) else None
+        coupon = self._coupon(member) if member and self._chance(0.8) else None
         self._sell([(self._key(), member, self._basket(), coupon)] * (2 if self._chance(0.15) else 1))
 
     def buy_at_two_tills(self) -> None:

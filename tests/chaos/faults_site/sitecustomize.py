@@ -2,9 +2,10 @@
 
 TEST_CLOCK_AHEAD: seconds by which all that Python says about the time is wrong in this process and its children.
 
-TEST_STOPS: a file with `<module>:<function>` in each line, of coroutine functions. This process stops itself (SIGSTOP: as
-if its machine were paused) when it comes by the place that a file of the same name with `.now` at its end holds: the
-word `before` or `after`, such a line, and a part of the call's arguments. Who stops removes that file: it happens once.
+TEST_STOPS: a file with `<module>:<function>` in each line, all of them coroutine functions. This process stops itself
+(SIGSTOP: as if its machine were paused) when it comes by the place that a file of the same name with `.now` at its end
+holds: the word `before` or `after`, such a line, and a part of the call's arguments. Who stops removes that file, so it
+happens once.
 """
 
 import contextlib
