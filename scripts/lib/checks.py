@@ -22,6 +22,8 @@ CHECKS = {
     "types": ["-m", "mypy"],
     "imports": ["-c", "from importlinter.cli import lint_imports_command as run; run()", "--no-logo"],
 }
+SIDE_BY_SIDE = ["-n", "auto", "--maxprocesses", "4", "--dist", "loadfile"]
+"""Most of a test's time is waiting for processes. A file stays in one place: its tests share what is slow to start."""
 CHROMIUMS = (
     "chromium",
     "chromium-browser",
@@ -53,7 +55,7 @@ def main(arguments: Sequence[str]) -> int:
     left_out = [] if options.long else ["not long"]
     left_out += [] if chromium else ["not browser"]
     marks = ["-m", " and ".join(left_out)] if left_out and "-m" not in for_pytest else []
-    if _run("tests", ["-m", "pytest", *marks, *for_pytest], environment) != 0:
+    if _run("tests", ["-m", "pytest", *SIDE_BY_SIDE, *marks, *for_pytest], environment) != 0:
         failed.append("tests")
     if not chromium:
         say(HOW_TO_GET_ONE)
