@@ -126,7 +126,7 @@ async def test_a_gzip_bomb_is_refused_without_being_inflated(web: Web) -> None:
         (b'{"batch": {}}', {}, "bad_request"),
         (b"", {}, "bad_request"),
         (b"{}", {"content_encoding": "gzip"}, "bad_request"),
-        (gzip.compress(b'{"batch": []}')[:-12], {"content_encoding": "gzip"}, "bad_request"),
+        (gzip.compress(b'{"batch": []}', mtime=0)[:-12], {"content_encoding": "gzip"}, "bad_request"),
         (json.dumps({"batch": [track(properties={"a": "x" * 33 * 1024})]}).encode(), {}, "message_too_large"),
         (json.dumps({"batch": [track(properties={"a": "x" * 31_000})] * 17}).encode(), {}, "request_too_large"),
         (b" " * 2_000_000, {}, "request_too_large"),
