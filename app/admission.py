@@ -43,3 +43,5 @@ class Admission(ASGIMiddleware):
             await next_app(scope, receive, send)
         finally:
             self._inside[part] -= 1
+            if not self._inside[part]:
+                del self._inside[part]  # a stranger's paths must not stay in memory

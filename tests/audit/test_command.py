@@ -29,6 +29,8 @@ def run(copy: Copy, folder: Path, monkeypatch: pytest.MonkeyPatch, *arguments: s
     monkeypatch.chdir(folder)
     monkeypatch.setenv("DATA_DIR", str(folder))
     monkeypatch.setenv("DATABASE_URL", copy.database.url)
+    # It would leave all loggers of this test process with the stderr of one test, which is closed after it.
+    monkeypatch.setattr("app.audit.__main__.configure_logging", lambda *_: None)
     return main(arguments)
 
 
