@@ -87,6 +87,10 @@ class SettingError(LoyaltyError):
     """A setting is wrong."""
 
 
+_FAILED_MIDWAY = frozenset({408, 500}) | frozenset(range(505, 600))
+"""Voucherify is through with the call, but may have done it before it failed."""
+
+
 class VoucherifyError(LoyaltyError):
     """Voucherify answered with an error.
 
@@ -107,6 +111,11 @@ class VoucherifyError(LoyaltyError):
         super().__init__(sentence, retry_after=retry_after)
         self.code, self.key, self.answer = code, key, answer
 
+    @property
+    def may_be_done(self) -> bool:
+        """Whether the work may have been carried out all the same: then nothing is sent again before a look."""
+        return self.code in _FAILED_MIDWAY
+
 
 class VoucherifyRefused(VoucherifyError):
     """Voucherify refused the request; sending it again would not change that."""
@@ -126,3 +135,4 @@ class VoucherifyUnclear(VoucherifyError):
     """The request was sent and no answer came back: it may have been done."""
 
     retryable = True
+    may_be_done = True

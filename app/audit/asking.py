@@ -10,6 +10,7 @@ from urllib.parse import quote
 from app.audit.members import Engine, Published, Transaction
 from app.errors import VoucherifyRefused, VoucherifyUnavailable, VoucherifyUnclear
 from app.voucherify.client import Client
+from app.voucherify.loyalty import balance_of
 from app.voucherify.publications import code_of
 
 PAGE = 100
@@ -79,7 +80,7 @@ class Asker:
         # The balance last: what is in the history must be in it. One moved meanwhile is young, and so under way.
         transactions = await self._transactions(card)
         voucher = await self.get(f"/v1/loyalties/members/{quote(card, safe='')}")
-        return Engine(_balance(voucher), transactions, published)
+        return Engine(balance_of(voucher) if voucher else None, transactions, published)
 
     async def _published(self, member_id: str) -> list[Published]:
         found: list[Published] = []
@@ -100,13 +101,6 @@ class Asker:
             if not answer.get("has_more") or not found:
                 return found
             params["starting_after_id"] = found[-1].id
-
-
-def _balance(voucher: dict[str, Any] | None) -> int | None:
-    if voucher is None:
-        return None
-    card = voucher["loyalty_card"]
-    return int(card["points"] if card.get("balance") is None else card["balance"])
 
 
 def _publication(shown: dict[str, Any]) -> Published:

@@ -121,17 +121,14 @@ CHECKS: Final = (
                   || coalesce(': ' || error, '.') AS sentence, created_at AS since
            FROM delivery WHERE status = 'pending' AND created_at >= $1""",
     ),
-    Check(
-        "delivery_failed",
-        """SELECT 'delivery ' || id AS subject, mapping || ' for ' || person || ': ' || coalesce(error, '') AS sentence,
-                  NULL::timestamptz AS since
-           FROM delivery WHERE status = 'failed' AND created_at >= $1""",
-    ),
-    Check(
-        "delivery_unclear",
-        """SELECT 'delivery ' || id AS subject, mapping || ' for ' || person || ': ' || coalesce(error, '') AS sentence,
-                  NULL::timestamptz AS since
-           FROM delivery WHERE status = 'unclear' AND created_at >= $1""",
+    *(
+        Check(
+            f"delivery_{status}",
+            f"""SELECT 'delivery ' || id AS subject, NULL::timestamptz AS since,
+                       mapping || ' for ' || person || ': ' || coalesce(error, '') AS sentence
+                FROM delivery WHERE status = '{status}' AND created_at >= $1""",  # noqa: S608 - words of our own
+        )
+        for status in ("failed", "unclear")
     ),
     Check(
         "webhook_waiting",

@@ -21,7 +21,7 @@ from app.orders.recheck import first_look
 from app.orders.translate import order_completed, voucherify_order
 from app.telemetry import log
 from app.voucherify import orders as voucherify_orders
-from app.voucherify.client import MAY_BE_DONE, Client
+from app.voucherify.client import Client
 from app.voucherify.redemptions import REASONS, redeem, redemption, standing
 
 
@@ -149,7 +149,7 @@ class Checkout:
         except VoucherifyUnclear as error:
             raise self._unclear(order.id, error.sentence) from error
         except VoucherifyError as error:
-            if error.code not in MAY_BE_DONE:
+            if not error.may_be_done:
                 # A 503 may be a proxy's, which knows nothing of what is behind it; other answers are a certain no.
                 recheck = error.code >= 500
                 return await self._cancel(order.id, _refusal(error), answered=error.answer, recheck=recheck)

@@ -10,9 +10,9 @@ from typing import Any, Literal
 import asyncpg
 
 from app.db.session import Database
-from app.db.wake import wake
 from app.errors import BadInput, Conflict, NotFound
 from app.live import changes
+from app.pipeline import lanes
 from app.telemetry import log
 
 Choice = Literal["done", "not_done", "send_again"]
@@ -151,6 +151,18 @@ def checked_note(note: str) -> str:
     return kept
 
 
+async def record(connection: asyncpg.Connection, subject: str, choice: Choice, note: str, made_by: str) -> None:
+    """Keep a decision, in the transaction of its effect. `note` is a checked one."""
+    await connection.execute(
+        """INSERT INTO decision (subject, decision, note, made_by, made_at)
+           VALUES ($1, $2, $3, $4, clock_timestamp())""",
+        subject,
+        choice,
+        note,
+        made_by,
+    )
+
+
 async def decide(database: Database, delivery_id: int, choice: Choice, note: str, made_by: str) -> None:
     """Settle an unclear delivery as an operator found it, and keep the decision.
 
@@ -177,14 +189,7 @@ async def decide(database: Database, delivery_id: int, choice: Choice, note: str
         )
         if row is None:
             raise await _refusal(connection, delivery_id)
-        await connection.execute(
-            """INSERT INTO decision (subject, decision, note, made_by, made_at)
-               VALUES ($1, $2, $3, $4, clock_timestamp())""",
-            f"delivery:{delivery_id}",
-            choice,
-            note,
-            made_by,
-        )
+        await record(connection, f"delivery:{delivery_id}", choice, note, made_by)
         if choice == "send_again":
             await _let_go(connection, delivery_id, row["destination"], row["person"])
         if row["order_id"]:
@@ -200,15 +205,7 @@ async def _let_go(connection: asyncpg.Connection, delivery_id: int, destination:
            WHERE delivery_id = $1 AND kind = 'send' AND (outcome IS NULL OR outcome = 'unclear')""",
         delivery_id,
     )
-    # As the router does it: the lane's row is locked also where somebody works on the lane, who finds this row then.
-    await connection.execute(
-        """INSERT INTO lane (destination, person, due_at) VALUES ($1, $2, now())
-           ON CONFLICT (destination, person) DO UPDATE SET due_at = least(coalesce(lane.due_at, now()), now())
-           WHERE lane.owner IS NULL""",
-        destination,
-        person,
-    )
-    await wake(connection, "deliver")
+    await lanes.make_due(connection, [(destination, person)])
 
 
 async def _refusal(connection: asyncpg.Connection, delivery_id: int) -> Conflict | NotFound:

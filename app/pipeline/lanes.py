@@ -6,6 +6,7 @@ is down cost nothing at all.
 """
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from uuid import uuid4
 
@@ -63,6 +64,21 @@ async def claim(connection: asyncpg.Connection, owner: str, seconds: float, limi
         limit,
     )
     return [Claim(row["destination"], row["person"], holder, Fence(fence_until)) for row in rows]
+
+
+async def make_due(connection: asyncpg.Connection, lanes: Iterable[tuple[str, str]]) -> None:
+    """Make lanes, as (destination, person), due now, and wake who delivers. Inside the transaction of their rows.
+
+    The conflicting update locks a lane's row even where it changes nothing, and so waits for (or makes wait) the worker
+    that is just leaving the lane: none of the two overlooks the other. A lane that is held stays with its holder.
+    """
+    await connection.executemany(
+        """INSERT INTO lane (destination, person, due_at) VALUES ($1, $2, now())
+           ON CONFLICT (destination, person) DO UPDATE SET due_at = least(coalesce(lane.due_at, now()), now())
+           WHERE lane.owner IS NULL""",
+        sorted(set(lanes)),
+    )
+    await wake(connection, "deliver")
 
 
 async def prolong(connection: asyncpg.Connection, lane: Claim, seconds: float) -> bool:

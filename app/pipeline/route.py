@@ -12,10 +12,10 @@ import asyncpg
 from app.analytics import facts
 from app.db.session import Database
 from app.db.trouble import NOT_THE_WORK
-from app.db.wake import wake
 from app.live import changes
 from app.log import log as event_log
 from app.log.log import StoredEvent
+from app.pipeline import lanes
 from app.pipeline.mappings import CompiledMapping, wants
 from app.profiles import store
 from app.telemetry import log
@@ -99,15 +99,7 @@ class Router:
                    VALUES ($1, $2, $3, $4, 'pending', 0, now(), 0, false, clock_timestamp()) ON CONFLICT DO NOTHING""",
                 deliveries,
             )
-            # The conflicting update locks the lane's row even where it changes nothing, and so waits for (or makes
-            # wait) the worker that is just leaving the lane: none of the two overlooks the other.
-            await connection.executemany(
-                """INSERT INTO lane (destination, person, due_at) VALUES ($1, $2, now())
-                   ON CONFLICT (destination, person) DO UPDATE SET due_at = least(coalesce(lane.due_at, now()), now())
-                   WHERE lane.owner IS NULL""",
-                sorted({(destination, person) for _, destination, _, person in deliveries}),
-            )
-            await wake(connection, "deliver")
+            await lanes.make_due(connection, ((destination, person) for _, destination, _, person in deliveries))
         of_orders = [(event.order_id, event.position) for event in events if event.order_id is not None]
         for order_id, position in of_orders:
             log.info("event.routed", order_id=order_id, position=position)

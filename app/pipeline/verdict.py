@@ -5,8 +5,7 @@ from typing import Any, Literal
 
 from app.backoff import backoff
 from app.destinations.base import SettingsError
-from app.errors import LoyaltyError, VoucherifyError, VoucherifyRejectsKeys, VoucherifyUnclear
-from app.voucherify.client import MAY_BE_DONE
+from app.errors import LoyaltyError, VoucherifyError, VoucherifyRejectsKeys
 
 Blame = Literal["row", "destination", "either"]
 
@@ -49,9 +48,8 @@ def verdict(error: LoyaltyError, attempts: int) -> Verdict:
         return Verdict("retry", error.sentence, max(error.retry_after or 0.0, ANY_KEYS), "destination")
     if not error.retryable:
         return Verdict("refused", error.sentence)
-    code = error.code if isinstance(error, VoucherifyError) else None
-    if isinstance(error, VoucherifyUnclear) or code in MAY_BE_DONE:
+    if isinstance(error, VoucherifyError) and error.may_be_done:
         return Verdict("unclear", error.sentence, error.retry_after or backoff(attempts, cap=300.0), "either")
-    if code in DOWN:
+    if isinstance(error, VoucherifyError) and error.code in DOWN:
         return Verdict("retry", error.sentence, error.retry_after or 0.0, "destination")
     return Verdict("retry", error.sentence, error.retry_after or backoff(attempts, cap=300.0), "either")

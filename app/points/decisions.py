@@ -1,6 +1,6 @@
 """Operations that are not settled, for the people who look after them, and what they decide about the unclear ones."""
 
-from typing import Any, Literal
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import func
@@ -8,15 +8,13 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import cast, col, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from app.db.base import now
 from app.db.session import Database, raw_connection
 from app.errors import Conflict, NotFound
 from app.live import changes
-from app.pipeline.models import Decision
+from app.pipeline.decisions import Choice, record
 from app.points.models import PointOperation
 from app.telemetry import log
 
-Choice = Literal["done", "not_done", "send_again"]
 NOT_DONE = "This was looked into: it was not done, and no points were moved."
 
 
@@ -46,8 +44,11 @@ async def decide(database: Database, operation_id: UUID, choice: Choice, note: s
     """Settle an UNCLEAR operation as an operator found it, and keep the decision; answers the operation after it.
 
     `done` and `not_done` end it. With `send_again` it is PENDING once more: the sweeper looks whether it was done
-    meanwhile, and if not sends it, once. Raises `NotFound`, and `Conflict` for an operation that is not UNCLEAR: of two
-    who decide at once, one is told so.
+    meanwhile, and if not sends it, once.
+
+    Raises:
+        NotFound: there is no such operation.
+        Conflict: it is not UNCLEAR; of two who decide at once, one is told so.
     """
     values: dict[Choice, dict[str, Any]] = {
         "done": {"status": "DONE", "refusal": None, "finished_at": func.now()},
@@ -70,11 +71,9 @@ async def decide(database: Database, operation_id: UUID, choice: Choice, note: s
             raise NotFound("No operation has this id.")
         if not decided.rowcount:
             raise Conflict(f"This operation is {operation.status} by now: there is nothing to decide.")
-        session.add(
-            Decision(subject=f"points:{operation_id}", decision=choice, note=note, made_by=made_by, made_at=now())
-        )
-        await session.flush()
+        connection = await raw_connection(session)
+        await record(connection, f"points:{operation_id}", choice, note, made_by)
         change = changes.of_member(operation.member_id, f"points.{operation.status.lower()}", id=str(operation_id))
-        await changes.append(await raw_connection(session), [change])
+        await changes.append(connection, [change])
     log.info("points.decided", operation=str(operation_id), decision=choice)
     return operation

@@ -17,7 +17,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app.db.base import now
 from app.db.session import Database, raw_connection
-from app.errors import BadInput, Busy, Conflict, NotFound, Refused, VoucherifyError, VoucherifyUnclear
+from app.errors import BadInput, Busy, Conflict, NotFound, Refused, VoucherifyError
 from app.live import changes
 from app.members.models import Member
 from app.points.models import PointOperation
@@ -27,8 +27,6 @@ from app.voucherify.loyalty import LookUp, Loyalty, Outcome, Request, Reward
 
 WAITS = (5.0, 30.0, 300.0)
 """Seconds before each look-up of a request without an answer: one that is under way is given time to be carried out."""
-_NOT_DONE = frozenset({0, 423, 429, 503})
-"""Statuses after which a request was certainly not carried out, although sending it again could help."""
 
 
 @dataclass(frozen=True)
@@ -220,7 +218,7 @@ class Points:
         except TimeoutError:
             return await self._leave_open(operation, "Voucherify was too slow.")
         except VoucherifyError as error:
-            if isinstance(error, VoucherifyUnclear) or (error.retryable and error.code not in _NOT_DONE):
+            if error.may_be_done:
                 return await self._leave_open(operation, error.sentence)
             told = refusal(operation.kind, error)
             return await self._write(

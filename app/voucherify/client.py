@@ -29,8 +29,6 @@ LONGEST_WAIT = 3600.0
 """Seconds. Whatever is asked for, it is tried again after this: one absurd header must not stop a programme."""
 UNCLEAR = frozenset({502, 504})
 """A gateway answered for Voucherify: whether the request got through is not known."""
-MAY_BE_DONE = frozenset({408, 500}) | frozenset(range(505, 600))
-"""Voucherify is through with the call, but may have done it before it failed."""
 
 
 @dataclass(frozen=True)

@@ -213,11 +213,12 @@ def _understood(read: Callable[[], Read], answer: Any) -> Read:
 
 
 def card_of(voucher: dict[str, Any]) -> Card:
-    """The card in a voucher object. Older answers state `points` only."""
+    """The card in a voucher object."""
+    return Card(code=voucher["code"], campaign=voucher.get("campaign") or "", balance=balance_of(voucher))
+
+
+def balance_of(voucher: dict[str, Any]) -> int:
+    """The points of a card that can be spent. Older answers state `points` only."""
     loyalty_card = voucher["loyalty_card"]
     balance = loyalty_card.get("balance")
-    return Card(
-        code=voucher["code"],
-        campaign=voucher.get("campaign") or "",
-        balance=int(loyalty_card["points"] if balance is None else balance),
-    )
+    return int(loyalty_card["points"] if balance is None else balance)

@@ -8,8 +8,9 @@ import pytest
 from sqlmodel import select
 
 from app.errors import Conflict, NotFound
+from app.pipeline.decisions import Choice
 from app.pipeline.models import Decision
-from app.points.decisions import Choice, decide, open_operations
+from app.points.decisions import decide, open_operations
 from app.points.models import PointOperation
 from app.points.operations import WAITS
 from app.points.sweeper import sweep
