@@ -4,6 +4,8 @@ import asyncio
 from typing import Any
 from uuid import uuid4
 
+import httpx
+
 from app.db.base import now
 from app.db.session import Database
 from app.destinations.voucherify import VOUCHERIFY
@@ -89,3 +91,20 @@ async def count(database: Database, table: str) -> int:
     async with database.connection() as connection:
         found: int = await connection.fetchval(f"SELECT count(*) FROM {table}")
     return found
+
+
+def answering(*answers: httpx.Response | Exception, up: bool = True) -> tuple[httpx.MockTransport, list[httpx.Request]]:
+    """A Voucherify that gives these answers, then 200; asked whether it is up, it says so meanwhile, or does not."""
+    asked: list[httpx.Request] = []
+    left = list(answers)
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/v1/customers" and request.method == "GET":
+            return httpx.Response(200 if up or not left else 503, json={})
+        asked.append(request)
+        given = left.pop(0) if left else httpx.Response(200, json={})
+        if isinstance(given, Exception):
+            raise given
+        return given
+
+    return httpx.MockTransport(answer), asked

@@ -13,7 +13,7 @@ from app.db.wake import Wakeups
 from app.destinations.voucherify import VOUCHERIFY
 from app.pipeline import lanes
 from tests.pipeline.conftest import MakeDeliverer
-from tests.pipeline.road import ORDER, TRACK, deliveries, hurry, identify, order, routed, states, track, work
+from tests.pipeline.road import ORDER, TRACK, answering, deliveries, hurry, identify, order, routed, states, track, work
 from tests.sandbox import programme
 
 
@@ -30,23 +30,6 @@ async def calls(api: httpx.AsyncClient, path: str = "/v1") -> list[tuple[str, st
 async def attempts(database: Database) -> list[tuple[str | None, int | None]]:
     async with database.connection() as connection:
         return [tuple(row) for row in await connection.fetch("SELECT outcome, status FROM attempt ORDER BY id")]
-
-
-def answering(*answers: httpx.Response | Exception, up: bool = True) -> tuple[httpx.MockTransport, list[httpx.Request]]:
-    """A Voucherify that gives these answers, then 200; asked whether it is up, it says so meanwhile, or does not."""
-    asked: list[httpx.Request] = []
-    left = list(answers)
-
-    def answer(request: httpx.Request) -> httpx.Response:
-        if request.url.path == "/v1/customers" and request.method == "GET":
-            return httpx.Response(200 if up or not left else 503, json={})
-        asked.append(request)
-        given = left.pop(0) if left else httpx.Response(200, json={})
-        if isinstance(given, Exception):
-            raise given
-        return given
-
-    return httpx.MockTransport(answer), asked
 
 
 async def test_an_order_whose_answer_was_lost_earns_once(
@@ -188,78 +171,6 @@ async def test_an_event_that_does_not_fit_its_mapping_is_refused_unsent(
     assert "items" in row["error"]
 
 
-async def test_over_the_limit_all_lanes_wait_as_long_as_it_is_told(
-    database: Database, deliverer: MakeDeliverer
-) -> None:
-    """429 holds the destination for `Retry-After`, and costs the row neither hold nor budget."""
-    await routed(database, order("o-1"), order("o-2"))
-    limited, asked = answering(httpx.Response(429, headers={"retry-after": "120"}, json={"message": "Too many"}))
-    await work(deliverer(limited, order_hold=1, budget=1))
-    first, second = await deliveries(database)
-    assert (first["status"], first["held"], second["attempts"], len(asked)) == ("pending", 0, 0, 1)
-    async with database.connection() as connection:
-        wait = await connection.fetchval("SELECT extract(epoch FROM probe_at - now()) FROM destination_state")
-    assert 110 < wait <= 120
-    await routed(database, order("o-3", user="somebody else"))
-    await work(deliverer(limited))
-    assert len(asked) == 1
-
-
-async def test_an_outage_holds_the_lane_and_gives_nothing_up(database: Database, deliverer: MakeDeliverer) -> None:
-    """Without connection the rows wait in order however long it takes; then they all go, in order."""
-    await routed(database, order("o-1"), order("o-2"))
-    down, asked = answering(httpx.ConnectError("refused"), up=False)
-    worker = deliverer(down, order_hold=0, budget=0)
-    for _ in range(6):
-        await hurry(database)
-        await work(worker)
-    assert await states(database) == [(ORDER, "delivered")] * 2
-    assert [b'"source_id":"o-1"' in request.content for request in asked] == [True, True, False]
-
-
-async def test_while_it_is_down_only_the_question_is_sent(database: Database, deliverer: MakeDeliverer) -> None:
-    """A time-out while the destination does not answer its test either counts for no row, and nothing more is sent."""
-    await routed(database, *(order(f"o-{number}", user=f"u-{number}") for number in range(3)))
-    questions: list[str] = []
-
-    def dead(request: httpx.Request) -> httpx.Response:
-        questions.append(request.method)
-        raise httpx.ReadTimeout("too long")
-
-    worker = deliverer(httpx.MockTransport(dead), order_hold=0, budget=0)
-    await work(worker)
-    sent = questions.count("POST")
-    for _ in range(3):
-        await hurry(database)
-        await work(worker)
-    assert (questions.count("POST"), await states(database)) == (sent, [(ORDER, "pending")] * 3)
-    async with database.connection() as connection:
-        state = await connection.fetchrow("SELECT down_since < now() AS down, reason, probes FROM destination_state")
-        assert await connection.fetchval("SELECT max(held) FROM delivery") == 0
-    assert (state["down"], state["probes"]) == (True, 3)
-    assert "no answer" in state["reason"]
-
-
-async def test_a_row_that_is_never_answered_does_not_hold_its_lane_for_ever(
-    database: Database, deliverer: MakeDeliverer
-) -> None:
-    """Its time-outs are its own while the destination answers others: it is passed, and ends as unclear, not failed."""
-
-    def odd(request: httpx.Request) -> httpx.Response:
-        if "o-1" in str(request.url) or b"o-1" in request.content:
-            raise httpx.ReadTimeout("too long")
-        return httpx.Response(200, json={})
-
-    await routed(database, order("o-1"), order("o-2"))
-    worker = deliverer(httpx.MockTransport(odd), order_hold=0, budget=3600)
-    await work(worker)
-    first, second = await deliveries(database)
-    assert (first["status"], first["passed"], second["status"]) == ("pending", True, "delivered")
-    await hurry(database)
-    await work(deliverer(httpx.MockTransport(odd), order_hold=0, budget=0))
-    assert (await deliveries(database))[0]["status"] == "unclear"
-
-
 async def test_a_stopped_worker_that_wakes_sends_nothing(database: Database, deliverer: MakeDeliverer) -> None:
     """A request that was about to leave when its worker was stopped longer than its lease does not leave."""
     await routed(database, order("o-1"))
@@ -318,28 +229,6 @@ async def test_what_fails_by_itself_too_long_is_given_up(database: Database, del
     (row,) = await deliveries(database)
     assert (row["status"], row["error"].startswith("Given up")) == ("failed", True)
     assert "broken" in row["error"]
-
-
-async def test_with_wrong_keys_everything_waits(
-    database: Database, deliverer: MakeDeliverer, api: httpx.AsyncClient
-) -> None:
-    """401 is the operator's to mend: no row is given up however often it is tried, and with the right key all go."""
-    await routed(database, order("o-1"), order("o-2"))
-    wrong = deliverer(key="wrong", budget=0, order_hold=0)
-    for _ in range(3):
-        await work(wrong)
-        await hurry(database)
-    assert await states(database) == [(ORDER, "pending")] * 2
-    await work(deliverer())
-    assert await states(database) == [(ORDER, "delivered")] * 2
-
-
-async def test_with_a_wrong_address_everything_waits(database: Database, deliverer: MakeDeliverer) -> None:
-    """A destination setting that can't be used holds the rows instead of failing them one by one."""
-    await routed(database, order("o-1"))
-    api = {"apiKey": "a", "secretKey": "b", "customURL": "localhost"}
-    await work(deliverer(settings={VOUCHERIFY.slug: {**api, "transport": "v1", "api": api}}))
-    assert await states(database) == [(ORDER, "pending")]
 
 
 async def test_a_row_that_breaks_our_own_code_harms_only_itself(database: Database, deliverer: MakeDeliverer) -> None:
