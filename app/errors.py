@@ -10,11 +10,12 @@
     ├── Busy                  503     not now; the answer carries Retry-After
     ├── LeaseLost             500     never answered to anybody: ends a piece of work that another worker has by now
     ├── SettingError          500     a setting that stops the start; names the variable
-    └── VoucherifyError       502     Voucherify answered with an error, or did not answer
-        ├── VoucherifyRefused         4xx that trying again cannot change
-        ├── VoucherifyRejectsKeys     401 or 403
-        ├── VoucherifyUnavailable     408, 423, 429, 5xx (not 501): certainly try again
-        └── VoucherifyUnclear         sent, and no answer came: it may have been done
+    └── DestinationError      502     a destination answered with an error, or did not answer
+        └── VoucherifyError
+            ├── VoucherifyRefused         4xx that trying again cannot change
+            ├── VoucherifyRejectsKeys     401 or 403
+            ├── VoucherifyUnavailable     408, 423, 429, 5xx (not 501): certainly try again
+            └── VoucherifyUnclear         sent, and no answer came: it may have been done
 
 A class's docstring is its default sentence.
 """
@@ -88,16 +89,18 @@ class SettingError(LoyaltyError):
 
 
 _FAILED_MIDWAY = frozenset({408, 500}) | frozenset(range(505, 600))
-"""Voucherify is through with the call, but may have done it before it failed."""
+"""The destination is through with the call, but may have done it before it failed."""
 
 
-class VoucherifyError(LoyaltyError):
-    """Voucherify answered with an error.
+class DestinationError(LoyaltyError):
+    """A destination answered with an error.
 
-    `code` is the HTTP status (0 when there was no answer), `key` Voucherify's own error key, `answer` its body.
+    `code` is the HTTP status (0 when there was no answer), `key` the destination's own error key, `answer` its body.
     """
 
     status = 502
+    rejects_keys = False
+    """It does not accept our credentials, which concerns every row and is an operator's to mend."""
 
     def __init__(
         self,
@@ -117,12 +120,18 @@ class VoucherifyError(LoyaltyError):
         return self.code in _FAILED_MIDWAY
 
 
+class VoucherifyError(DestinationError):
+    """Voucherify answered with an error. `key` is Voucherify's own, such as `not_found`."""
+
+
 class VoucherifyRefused(VoucherifyError):
     """Voucherify refused the request; sending it again would not change that."""
 
 
 class VoucherifyRejectsKeys(VoucherifyError):
     """Voucherify does not accept these keys, or they lack a permission."""
+
+    rejects_keys = True
 
 
 class VoucherifyUnavailable(VoucherifyError):

@@ -18,14 +18,22 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from app.auth import keys
 from app.db import migrate
 from app.db.base import now
-from app.db.session import Database, database_url
+from app.db.session import Database, database_url, raw_connection
 from app.demo.shop import LOCATIONS, PRODUCTS
+from app.destinations.voucherify import VOUCHERIFY
 from app.errors import LoyaltyError
 from app.orders.models import Location, Product
+from app.pipeline.configure import connect_once
 from app.segment.models import Source, WriteKey
 from app.settings import load_settings
 
-SOURCES = {"till": "Till", "phone": "Phone", "online-store": "Online store", "voucherify": "Voucherify"}
+SOURCES = {
+    "till": "Till",
+    "phone": "Phone",
+    "online-store": "Online store",
+    "voucherify": "Voucherify",
+    "segment": "Segment",
+}
 
 
 async def first_start(session: AsyncSession) -> dict[str, Any]:
@@ -39,6 +47,7 @@ async def first_start(session: AsyncSession) -> dict[str, Any]:
         )
         if made.scalar_one_or_none():
             session.add(WriteKey(key=secrets.token_urlsafe(24), source=slug, created_at=now()))
+    await connect_once(await raw_connection(session), VOUCHERIFY, "first start")
     if await keys.any_exist(session):
         return {"first_start": False, "admin_token": None, "register_keys": None}
     if (await session.exec(select(Location).limit(1))).first() is None:

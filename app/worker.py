@@ -11,6 +11,7 @@ import secrets
 import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from functools import partial
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from litestar import Litestar
@@ -20,19 +21,21 @@ from app.auth.principal import guard, refuse_routes_without_role
 from app.backoff import backoff
 from app.db import lease
 from app.db.base import now
+from app.db.job import run_alone
 from app.db.prune import Pruner
 from app.db.session import Database, open_database
 from app.db.wake import Wakeups
-from app.destinations.voucherify import VOUCHERIFY
+from app.destinations.base import Transport
+from app.destinations.catalogue import CATALOGUE
+from app.destinations.environment import environment
 from app.emitter.relay import Relay
 from app.errors import LoyaltyError
 from app.log import log as event_log
 from app.orders.checkout import Checkout
 from app.orders.sweeper import sweep
-from app.pipeline import destination_state
 from app.pipeline.deliver import Deliverer
 from app.pipeline.functions import FunctionPool, discover
-from app.pipeline.mappings import compile_all
+from app.pipeline.registry import Registry
 from app.pipeline.route import CONSUMER, Router
 from app.pipeline.send import Sender
 from app.pipeline.watch import Watch
@@ -47,7 +50,6 @@ from app.voucherify.loyalty import LoyaltyV1
 from app.webhooks.apply import Applier
 from app.webhooks.to_segment import SOURCE
 
-DESTINATIONS = ((VOUCHERIFY, VOUCHERIFY.presets),)
 GATHER = 0.02
 """Seconds between two passes of a busy stage: what comes meanwhile goes together, and a pass costs much the same."""
 
@@ -82,7 +84,8 @@ async def _start(settings: Settings, database: Database, stack: contextlib.Async
     stack.push_async_callback(voucherify.close)
     wakeups = await stack.enter_async_context(Wakeups(database.url).listening())
     pool = await stack.enter_async_context(FunctionPool(database, settings.worker.functions).running())
-    mappings = compile_all(DESTINATIONS)
+    registry = Registry(database, CATALOGUE, environment(settings))
+    await registry.refresh()
     relay = Relay(
         database,
         settings.segment_host,
@@ -90,21 +93,18 @@ async def _start(settings: Settings, database: Database, stack: contextlib.Async
         settings.worker.lease,
         {slug: key.get_secret_value() for slug, key in settings.segment_write_keys.items()},
     )
-    router = Router(database, owner, settings.worker.partitions, settings.worker.lease, mappings)
-    destinations = {destination.slug: destination for destination, _ in DESTINATIONS}
-    destination_settings = {VOUCHERIFY.slug: voucherify_settings(settings)}
-    async with database.connection() as connection:
-        await destination_state.make(connection, destinations)
-    watch = Watch(database, voucherify, destinations, destination_settings, settings.worker.lease)
+    router = Router(database, owner, settings.worker.partitions, settings.worker.lease, registry)
+    transports: dict[str, Transport] = {"voucherify": voucherify}
+    watch = Watch(database, transports, registry, settings.worker.lease)
     deliverer = Deliverer(
         database=database,
         owner=owner,
-        sender=Sender(database, voucherify, 60 / (settings.voucherify_calls_per_minute or math.inf)),
+        sender=Sender(database, transports, 60 / (settings.voucherify_calls_per_minute or math.inf)),
         watch=watch,
         pool=pool,
-        mappings={(mapping.destination.slug, mapping.slug): mapping for mapping in mappings},
+        registry=registry,
         functions=discover(),
-        settings=destination_settings,
+        retry=partial(backoff, base=settings.worker.retry_first, cap=settings.worker.retry_longest),
         lease_seconds=settings.worker.lease,
         order_hold=settings.worker.order_hold,
         budget=settings.worker.delivery_budget,
@@ -114,7 +114,7 @@ async def _start(settings: Settings, database: Database, stack: contextlib.Async
     checkout = Checkout(database, voucherify, settings.worker.pending_order_after)
     stack.push_async_callback(_let_go, database, owner)
     stack.enter_context(_scheduled(settings, database, owner, checkout, applier))
-    log.info("worker.started", owner=owner, mappings=len(mappings))
+    log.info("worker.started", owner=owner)
     return [
         asyncio.create_task(work, name=name)
         for name, work in (
@@ -122,6 +122,7 @@ async def _start(settings: Settings, database: Database, stack: contextlib.Async
             ("route", _repeat("route", router.run_once, wakeups)),
             ("apply", _repeat("apply", applier.run_once, wakeups)),
             ("watch", _repeat("watch", watch.run_once, wakeups)),
+            ("config", _repeat("config", registry.refresh, wakeups)),
             ("deliver", _keep_running("deliver", lambda: deliverer.run(wakeups))),
         )
     ]
@@ -163,18 +164,6 @@ def _scheduled(
         async with database.connection() as connection:
             await lease.take(connection, f"worker:{owner}", owner, settings.worker.lease)
 
-    def alone(name: str, seconds: float, job: Callable[[], Awaitable[object]]) -> Callable[[], Awaitable[None]]:
-        async def run() -> None:
-            try:
-                async with database.connection() as connection:
-                    mine = await lease.take(connection, f"job:{name}", owner, seconds * 2)
-                if mine:
-                    await job()
-            except Exception as error:  # noqa: BLE001 - the next run comes by itself
-                log.error("job.failed", job=name, error=repr(error)[:500])
-
-        return run
-
     pruner = Pruner(database, settings.keep)
     points = Points(database, applier.engine, settings.worker.pending_order_after)
     scheduler = AsyncIOScheduler(job_defaults={"coalesce": True, "max_instances": 1})
@@ -185,7 +174,9 @@ def _scheduled(
         ("settle", 2.0, applier.settle_cards),
         ("prune", 60.0, pruner.run_once),
     ):
-        scheduler.add_job(alone(name, seconds, job), "interval", seconds=seconds, id=name)
+        scheduler.add_job(
+            run_alone, "interval", (database, name, owner, seconds, job), seconds=seconds, id=name, next_run_time=now()
+        )
     scheduler.start()
     try:
         yield
@@ -205,24 +196,6 @@ async def _let_go(database: Database, owner: str) -> None:
         async with database.connection() as connection:
             await lease.release(connection, owner)
             await event_log.give_back(connection, CONSUMER, owner)
-
-
-def voucherify_settings(settings: Settings) -> dict[str, object]:
-    """The destination's settings: the keys of the transport for its official actions, the API's for our own."""
-    api = {
-        "apiKey": settings.voucherify_application_id.get_secret_value(),
-        "secretKey": settings.voucherify_secret_key.get_secret_value(),
-        "customURL": settings.voucherify_api_url,
-    }
-    if settings.voucherify_transport == "v1":
-        return {**api, "transport": "v1", "api": api}
-    return {
-        "apiKey": settings.voucherify_integration_application_id.get_secret_value(),
-        "secretKey": settings.voucherify_integration_secret_key.get_secret_value(),
-        "customURL": settings.voucherify_segmentio_url,
-        "transport": "segmentio",
-        "api": api,
-    }
 
 
 def main() -> None:

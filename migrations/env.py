@@ -6,7 +6,9 @@ from sqlmodel import SQLModel
 
 import app.analytics.models
 import app.auth.models
+import app.db.job
 import app.db.lease
+import app.destinations.models
 import app.emitter.models
 import app.live.models
 import app.log.models

@@ -202,3 +202,12 @@ def _order(row: asyncpg.Record) -> OrderRow:
         coupon_used_by=row["coupon_used_by"],
         in_wallet=row["wallet_code"] is not None,
     )
+
+
+async def paying(database: Database) -> frozenset[str]:
+    """The mappings (`<destination>/<mapping>`) that move an order to PAID, also those that did so once."""
+    async with database.connection() as connection:
+        found = await connection.fetch(
+            "SELECT DISTINCT destination || '/' || slug AS name FROM mapping_version WHERE action = 'orderPaid'"
+        )
+    return frozenset(row["name"] for row in found)

@@ -12,9 +12,6 @@ from app.audit.findings import Report
 from app.audit.rows import Scope
 from app.db.base import now
 from app.db.session import Database
-from app.destinations.base import Destination
-from app.destinations.voucherify import VOUCHERIFY
-from app.pipeline.mappings import compile_all
 
 ALL: Final = datetime(1970, 1, 1, tzinfo=UTC)
 ORDERS_AT_ONCE = 50
@@ -78,7 +75,7 @@ class Audit:
         report.figures["calls"] = asker.made
 
     async def _orders(self, asker: Asker, ids: Sequence[UUID], report: Report) -> None:
-        pays = paying(VOUCHERIFY)
+        pays = await rows.paying(self.database)
         for order in await rows.some_orders(self.database, ids):
             if orders.asks(order, pays):
                 found = await asker.order(str(order.id))
@@ -96,12 +93,3 @@ class Audit:
             report.add(members.check(await rows.member(self.database, member_id), engine))
             report.figures["members_asked"] += 1
             seen.add(member_id)
-
-
-def paying(destination: Destination) -> frozenset[str]:
-    """The mappings (`<destination>/<mapping>`) that move an order to PAID."""
-    return frozenset(
-        f"{destination.slug}/{mapping.slug}"
-        for mapping in compile_all(((destination, destination.presets),))
-        if mapping.action.slug == "orderPaid"
-    )

@@ -92,7 +92,7 @@ async def show(
     }
     page = _page("floor/floor.html", context)
     if settings.development_sign_in and here is not None:
-        page.cookies.append(_session(settings, here.name, here.location_id, ["register", "operator"]))
+        page.cookies.append(_session(settings, f"register:{here.name}", here.location_id, ["register", "admin"]))
     return page
 
 
@@ -114,26 +114,27 @@ async def ask_for_keys() -> Response[Any]:
 
 @post("/sign-in", role="public", status_code=200, include_in_schema=False)
 async def sign_in(state: State, request: AnyRequest) -> Response[Any]:
-    """Sign in with a register's key; an operator's or admin's key beside it opens the road as well."""
+    """Sign in with a register's key, an operator's or admin's, or both: one opens the till, the other the console."""
     form = await request.form()
     async with state.database.connection() as connection:
         found = [await keys.find(connection, str(form.get(name) or "").strip()) for name in ("register", "operator")]
     till, operator = found
-    if till is None or till.role != "register" or till.location_id is None:
+    if (form.get("register") or not operator) and (till is None or till.role != "register"):
         return _page("floor/sign_in.html", {"problem": "This is not the key of a register."}, status=401)
     if form.get("operator") and (operator is None or operator.role not in {"operator", "admin"}):
         return _page("floor/sign_in.html", {"problem": "This is not the key of an operator or admin."}, status=401)
-    roles = ["register", *([operator.role] if operator else [])]
-    answer = Redirect("/", status_code=303)
+    roles = [key.role for key in (till, operator) if key is not None]
     who = f"{operator.role}:{operator.name}" if operator else None
-    answer.cookies.append(_session(state.settings, till.name, till.location_id, roles, who))
+    answer = Redirect("/" if till else "/console/deliveries", status_code=303)
+    subject, location = (f"register:{till.name}", till.location_id) if till else (str(who), None)
+    answer.cookies.append(_session(state.settings, subject, location, roles, who))
     return answer
 
 
 def _session(
-    settings: Settings, register: str, location_id: str, roles: list[str], operator: str | None = None
+    settings: Settings, subject: str, location_id: str | None, roles: list[str], operator: str | None = None
 ) -> Cookie:
-    token = tokens.make(settings.auth_secret, f"register:{register}", roles, location=location_id, operator=operator)
+    token = tokens.make(settings.auth_secret, subject, roles, location=location_id, operator=operator)
     secure = settings.public_url.startswith("https://")
     return Cookie(key=SESSION_COOKIE, value=token, httponly=True, samesite="strict", secure=secure)
 

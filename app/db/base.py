@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, DateTime
+from sqlalchemy import JSON, BigInteger, DateTime
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
@@ -35,3 +35,8 @@ def amount_field(**options: Any) -> Any:
 def json_field(**options: Any) -> Any:
     """A `jsonb` column."""
     return Field(sa_type=JSONB(none_as_null=True), **options)
+
+
+def ordered_json_field(**options: Any) -> Any:
+    """A `json` column: it keeps the order of keys, which `jsonb` does not."""
+    return Field(sa_type=JSON(none_as_null=True), **options)

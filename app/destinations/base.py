@@ -7,7 +7,7 @@ Nothing here does I/O. An action's `build` is a pure function from the validated
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from app.destinations.fields import Field, Validate, compile_validator, default_mapping
 from app.errors import BadInput
@@ -28,6 +28,38 @@ class Request:
     url: str
     headers: Mapping[str, str]
     body: Any = None
+
+
+class Answer(Protocol):
+    """What a destination answered to a request that it carried out."""
+
+    @property
+    def status(self) -> int: ...
+    @property
+    def answered(self) -> Any:
+        """Its body: parsed JSON, or text."""
+
+    @property
+    def rest(self) -> float:
+        """Seconds that it asks to be left alone after this answer, by its rate headers; 0 when it does not say."""
+
+
+class Transport(Protocol):
+    """How requests reach a destination."""
+
+    async def send(
+        self,
+        method: str,
+        url: str,
+        body: Any,
+        headers: Mapping[str, str],
+        *,
+        may_leave: Callable[[], bool] | None = None,
+    ) -> Answer:
+        """Send one request, or raise a `DestinationError`.
+
+        `may_leave` is asked when the first byte is about to go; where it says no, `LeaseLost` is raised.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +138,8 @@ class Destination:
     actions: Mapping[str, Action]
     presets: tuple[Preset, ...]
     test_connection: Callable[[Settings], tuple[Request, ...]]
+    transport: str = "web"
+    """How requests get there: `web`, to any address of the open net, or `voucherify`."""
     validate_settings: Validate = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

@@ -37,6 +37,10 @@ class Row:
     """An earlier try is known to have been carried out."""
     unknown: "Unknown | None"
     """An earlier try may have been carried out."""
+    replayed: bool = False
+    """It is sent again on somebody's wish; what was tried before that counts only as `applied`."""
+    applied: bool = False
+    """Before the replay it was carried out, or may have been."""
 
 
 @dataclass(frozen=True)
@@ -55,22 +59,26 @@ async def waiting(connection: asyncpg.Connection, lane: Claim) -> list[Row]:
     """The first waiting rows of a lane, in order; without those that were passed and are not due yet."""
     rows = await connection.fetch(
         """SELECT delivery.id, event_position, mapping, message, event.order_id, attempts, held, passed,
-                  due_at <= now() AS due,
+                  due_at <= now() AS due, replay_id IS NOT NULL AS replayed,
                   result.outcome, result.event AS returned, result.error,
-                  tries.done, tries.broken_off, tries.unknown_since, tries.overruled,
+                  tries.done, tries.applied, tries.broken_off, tries.unknown_since, tries.overruled,
                   extract(epoch FROM now() - tries.unknown_over)::float8 AS elapsed
            FROM delivery
            JOIN event ON event.position = event_position
            LEFT JOIN function_result AS result USING (event_position, destination)
            LEFT JOIN LATERAL (
                SELECT bool_or(outcome IS NULL) AS broken_off,
-                      bool_or(outcome IN ('done', 'found')) AS done,
+                      bool_or(outcome IN ('done', 'found')) FILTER (WHERE id > attempts_after) AS done,
+                      bool_or(outcome IN ('done', 'found') OR maybe) FILTER (WHERE id <= attempts_after) AS applied,
                       min(started_at) FILTER (WHERE unknown) AS unknown_since,
                       max(ended_at) FILTER (WHERE unknown) AS unknown_over,
                       bool_and(outcome = 'overruled') FILTER (WHERE unknown) AS overruled
                FROM attempt
                CROSS JOIN LATERAL (
-                   SELECT kind = 'send' AND coalesce(outcome, 'unclear') IN ('unclear', 'overruled')) AS told (unknown)
+                   SELECT kind = 'send' AND coalesce(outcome, 'unclear') IN ('unclear', 'overruled'),
+                          id > attempts_after
+                          AND kind = 'send' AND coalesce(outcome, 'unclear') IN ('unclear', 'overruled')
+               ) AS told (maybe, unknown)
                WHERE delivery_id = delivery.id
            ) AS tries ON true
            WHERE destination = $1 AND delivery.person = $2 AND status = 'pending' AND (NOT passed OR due_at <= now())
@@ -101,6 +109,8 @@ async def waiting(connection: asyncpg.Connection, lane: Claim) -> list[Row]:
             )
             if row["outcome"]
             else None,
+            replayed=row["replayed"],
+            applied=bool(row["applied"]),
             done_before=bool(row["done"]),
             unknown=Unknown(row["unknown_since"], row["elapsed"], row["overruled"]) if row["unknown_since"] else None,
         )
@@ -156,13 +166,15 @@ def _storable(value: Any) -> str:
 async def start(
     connection: asyncpg.Connection, lane: Claim, row: Row, request: Request, kind: str = "send"
 ) -> int | None:
-    """Note a try (or a look-up) before it leaves; None when the lane is not ours any more.
+    """Note a try (or a look-up) before it leaves; None when the lane is not ours any more, or nothing may leave now.
 
     Headers have the keys: they stay out.
     """
     attempt: int | None = await connection.fetchval(
         """WITH mine AS (
-               SELECT 1 FROM lane WHERE destination = $2 AND person = $3 AND owner = $4 AND due_at > now()
+               SELECT 1 FROM lane JOIN destination_state USING (destination)
+               WHERE destination = $2 AND person = $3 AND owner = $4 AND due_at > now()
+               AND paused_at IS NULL AND (rest_until IS NULL OR rest_until <= now())
            )
            INSERT INTO attempt (delivery_id, kind, started_at, request)
            SELECT $1, $6, clock_timestamp(), $5::jsonb FROM mine RETURNING id""",

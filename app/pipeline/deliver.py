@@ -6,7 +6,7 @@ Every try is a row before it leaves. A worker that finds one without an end know
 import asyncio
 import contextlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -22,6 +22,7 @@ from app.pipeline.bridge import payload_for
 from app.pipeline.functions import FunctionPool, Outcome
 from app.pipeline.lanes import Claim
 from app.pipeline.mappings import CompiledMapping
+from app.pipeline.registry import Connected, Registry
 from app.pipeline.send import Sender
 from app.pipeline.verdict import Verdict
 from app.pipeline.watch import Watch
@@ -40,12 +41,11 @@ class Deliverer:
     sender: Sender
     watch: Watch
     pool: FunctionPool
-    mappings: Mapping[tuple[str, str], CompiledMapping]
-    """By (destination slug, mapping slug)."""
+    registry: Registry
     functions: Mapping[str, str]
     """The insert function of a destination, by the destination's name."""
-    settings: Mapping[str, Mapping[str, Any]]
-    """The settings of a destination, by its slug."""
+    retry: Callable[[int], float]
+    """Seconds until the next try after so many (from 0)."""
     lease_seconds: float
     order_hold: float
     budget: float
@@ -126,34 +126,52 @@ class Deliverer:
             raise
         except Exception as error:  # noqa: BLE001 - whatever a row does to us, the others go on
             log.error("delivery.broke", mapping=row.mapping, error=type(error).__name__)
-            return Verdict("retry", f"{type(error).__name__}: {error}"[:2000], backoff(row.attempts, cap=300.0))
+            return Verdict("retry", f"{type(error).__name__}: {error}"[:2000])
 
     async def _deliver(self, lane: Claim, row: attempts.Row, ran: dict[int, Outcome]) -> Verdict | None:
         """Function, mapping, action. `ran`: functions' results of late."""
-        mapping = self.mappings.get((lane.destination, row.mapping))
-        if mapping is None:
-            return Verdict("refused", f"The destination has no mapping named {row.mapping} any more.")
-        function = self.functions.get(mapping.destination.name)
-        result = Outcome("returned", event=row.message)
+        known = await self._known(lane, row)
+        if known is None:
+            return Verdict("refused", f"The destination has no mapping named {row.mapping} that can be used.")
+        to, mapping = known
+        event = row.message
+        if to.filters is not None:
+            reason = to.filters.reason(event) if row.replayed else None
+            if reason is not None:
+                return Verdict("filtered", reason)
+            event = to.filters.shape(event)
+        if row.replayed and not mapping.takes(event):
+            return Verdict("filtered", "The mapping's trigger does not take this event any more.")
+        function = self.functions.get(to.destination.name)
+        result = Outcome("returned", event=event)
         if function is not None:
-            result = row.function or ran.get(row.event_position) or await self._run_function(lane, row, function)
+            kept = row.function or ran.get(row.event_position)
+            result = kept or await self._run_function(lane, row, function, event)
             ran[row.event_position] = result
         if result.outcome == "dropped":
             return Verdict("filtered", result.error or "The function dropped the event.")
         if result.retryable:
-            wait = result.retry_after or backoff(row.attempts, cap=300.0)
-            return Verdict("retry", result.error or result.outcome, wait, result.blames)
+            return Verdict("retry", result.error or result.outcome, result.retry_after or 0.0, result.blames)
         if result.outcome != "returned":
             return Verdict("refused", f"{result.outcome}: {result.error}")
         try:
             payload = payload_for(mapping.action, mapping.maps, result.event or {})
         except LoyaltyError as error:
             return Verdict("refused", str(error))
-        return await self.sender.send(lane, row, mapping.action, payload, self.settings[lane.destination])
+        return await self.sender.send(lane, row, to.destination.transport, mapping.action, payload, to.settings)
 
-    async def _run_function(self, lane: Claim, row: attempts.Row, function: str) -> Outcome:
+    async def _known(self, lane: Claim, row: attempts.Row) -> tuple[Connected, CompiledMapping] | None:
+        """The row's destination and mapping; looked for again when they are so new that they are not known here yet."""
+        for _ in range(2):
+            to = self.registry.connected.get(lane.destination)
+            if to is not None and row.mapping in to.mappings:
+                return to, to.mappings[row.mapping]
+            await self.registry.refresh()
+        return None
+
+    async def _run_function(self, lane: Claim, row: attempts.Row, function: str, event: dict[str, Any]) -> Outcome:
         """Run the insert function; a result that is not to be tried again is kept, so that it completes once."""
-        outcome = await self.pool.run(function, row.message)
+        outcome = await self.pool.run(function, event)
         await self.sender.charge(lane, len(outcome.calls))
         if not outcome.retryable:
             async with self.database.transaction() as connection:
@@ -171,6 +189,8 @@ class Deliverer:
             await self.watch.note_down(lane.destination, judged.sentence, judged.wait)
         if not own:
             judged = replace(judged, wait=0.0)  # the destination's state says when, for all rows alike
+        elif waits and not judged.wait:
+            judged = replace(judged, wait=self.retry(row.attempts))
         held = row.held + (judged.wait + seconds if waits and own else 0.0)
         status = STATUS.get(judged.outcome, judged.outcome)
         if waits and held > self.budget:

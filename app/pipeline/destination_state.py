@@ -63,6 +63,16 @@ async def note_up(connection: asyncpg.Connection, destination: str) -> None:
     await wake(connection, "deliver")
 
 
+async def rest(connection: asyncpg.Connection, destination: str, seconds: float) -> None:
+    """By its rate headers it wants to be left alone for so long: no worker claims anything of it meanwhile."""
+    await connection.execute(
+        """UPDATE destination_state SET rest_until = greatest(rest_until, now() + make_interval(secs => $2))
+           WHERE destination = $1""",
+        destination,
+        seconds,
+    )
+
+
 async def reserve(connection: asyncpg.Connection, destination: str, interval: float, calls: int = 1) -> float:
     """Reserve the next `calls` slots, `interval` seconds apart; returns how long to wait for the first of them.
 

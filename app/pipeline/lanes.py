@@ -22,7 +22,9 @@ WITH due AS MATERIALIZED (
         WHERE lane.destination = state.destination AND due_at <= now()
         ORDER BY due_at LIMIT $3 FOR UPDATE SKIP LOCKED
     ) AS waiting
-    WHERE state.down_since IS NULL ORDER BY waiting.due_at LIMIT $3
+    WHERE state.down_since IS NULL AND state.paused_at IS NULL
+    AND (state.rest_until IS NULL OR state.rest_until <= now())
+    ORDER BY waiting.due_at LIMIT $3
 )
 UPDATE lane SET owner = $1, due_at = now() + make_interval(secs => $2)
 FROM due WHERE lane.destination = due.destination AND lane.person = due.person
@@ -54,7 +56,7 @@ class Claim:
 
 
 async def claim(connection: asyncpg.Connection, owner: str, seconds: float, limit: int) -> list[Claim]:
-    """Lease up to `limit` lanes that are due, of destinations that are up, the longest waiting first."""
+    """Lease up to `limit` lanes that are due, of destinations that may be called, the longest waiting first."""
     holder = f"{owner}/{uuid4().hex[:8]}"
     fence_until = time.monotonic() + seconds  # begun before the database's lease, so it ends before that
     rows = await connection.fetch(

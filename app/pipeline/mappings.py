@@ -1,40 +1,25 @@
-"""The mappings of all destinations, compiled once: which events they take, and what they send."""
+"""One mapping, compiled: which events it takes, and what it sends."""
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from app.destinations.base import Action, Destination, Preset
-from app.pipeline.mapping import Mapped, compile_mapping
-from app.pipeline.subscriptions import Trigger, compile_trigger
+from app.destinations.base import Action
+from app.pipeline.mapping import Mapped
+from app.pipeline.subscriptions import Trigger
 
 
 @dataclass(frozen=True)
 class CompiledMapping:
-    """One mapping of a destination."""
+    """A mapping of a connected destination."""
 
     slug: str
     """Unique within its destination, and stable: deliveries name it."""
-    destination: Destination
     action: Action
     takes: Trigger
     maps: Mapped
-
-
-def compile_all(destinations: Sequence[tuple[Destination, Sequence[Preset]]]) -> list[CompiledMapping]:
-    """Compile each destination's mappings, in the order in which they are delivered."""
-    return [_compile(destination, preset) for destination, presets in destinations for preset in presets]
-
-
-def _compile(destination: Destination, preset: Preset) -> CompiledMapping:
-    return CompiledMapping(
-        slug=re.sub(r"[^a-z0-9]+", "-", preset.name.lower()).strip("-"),
-        destination=destination,
-        action=destination.actions[preset.action],
-        takes=compile_trigger(preset.trigger),
-        maps=compile_mapping(dict(preset.mapping)),
-    )
+    enabled: bool = True
+    """Off: events that come are not for it. What waits for it already still goes out."""
 
 
 def wants(message: Mapping[str, Any], destination: str) -> bool:

@@ -19,6 +19,14 @@ class Delivery(SQLModel, table=True):
         Index("ix_delivery_finished", "finished_at", postgresql_where=text("status IN ('delivered', 'filtered')")),
         # What an operator looks for: few among many.
         Index("ix_delivery_stuck", "status", "id", postgresql_where=text("status IN ('failed', 'unclear')")),
+        Index("ix_delivery_person", "person", "id"),
+        Index(
+            "ix_delivery_created_at",
+            "created_at",
+            postgresql_using="brin",
+            postgresql_with={"autosummarize": True},
+        ),
+        Index("ix_delivery_replay_id", "replay_id", postgresql_where=text("replay_id IS NOT NULL")),
     )
 
     id: int | None = Field(default=None, primary_key=True, sa_type=BigInteger)
@@ -37,6 +45,40 @@ class Delivery(SQLModel, table=True):
     passed: bool = False
     """Later rows of the person may go before this one, because it held them up too long."""
     created_at: datetime = utc_field()
+    replay_id: int | None = Field(default=None, sa_type=BigInteger)
+    """The replay that it was last sent again by."""
+    attempts_after: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": "0"})
+    """Attempts up to this id were made before the replay: they do not tell whether it was done since."""
+
+
+class Replay(SQLModel, table=True):
+    """Deliveries that are sent again: which, how, by whom, and how far it came. One worker at a time queues them."""
+
+    __tablename__ = "replay"
+
+    id: int | None = Field(default=None, primary_key=True, sa_type=BigInteger)
+    destination: str
+    selection: dict[str, Any] = json_field()
+    """What was chosen: status, error, event, member, time."""
+    function: str
+    """`rerun`: the insert function runs anew. `reuse`: its kept result counts."""
+    twice: bool
+    """Also what would be applied twice."""
+    note: str
+    status: str = "running"
+    """`running`, `stopped`, `done`."""
+    total: int
+    """Deliveries that were chosen when it began."""
+    until_id: int = Field(sa_type=BigInteger)
+    """The last delivery there was then."""
+    at_id: int = Field(default=0, sa_type=BigInteger)
+    """The last delivery that it has looked at."""
+    queued: int = 0
+    left_out: int = 0
+    """Would have been applied twice, or changed since they were chosen."""
+    made_by: str
+    made_at: datetime = utc_field()
+    finished_at: datetime | None = utc_field(default=None)
 
 
 class Attempt(SQLModel, table=True):
@@ -89,6 +131,11 @@ class DestinationState(SQLModel, table=True):
     reason: str | None = None
     next_slot: datetime = utc_field()
     """Where a pace is set: the first moment at which nobody has reserved a call yet."""
+    rest_until: datetime | None = utc_field(default=None)
+    """By its rate headers it wants no call until then: nothing is claimed, and nothing has failed."""
+    paused_at: datetime | None = utc_field(default=None)
+    """An operator stopped it: nothing is claimed and no clock runs until somebody resumes it."""
+    paused_by: str | None = None
 
 
 class Decision(SQLModel, table=True):

@@ -4,19 +4,23 @@ The cursor moves in the transaction of its effects, so a router that dies in the
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
+from typing import NamedTuple
 
 import asyncpg
 
 from app.analytics import facts
 from app.db.session import Database
 from app.db.trouble import NOT_THE_WORK
+from app.errors import LoyaltyError
 from app.live import changes
 from app.log import log as event_log
 from app.log.log import StoredEvent
 from app.pipeline import lanes
-from app.pipeline.mappings import CompiledMapping, wants
+from app.pipeline.mappings import wants
+from app.pipeline.registry import Connected, Registry
 from app.profiles import store
 from app.telemetry import log
 
@@ -32,7 +36,7 @@ class Router:
     owner: str
     partitions: int
     lease_seconds: float
-    mappings: Sequence[CompiledMapping]
+    registry: Registry
     _positions: dict[int, int] = field(default_factory=dict)
     """How far each partition that this worker holds was read."""
     _renew_at: float = 0.0
@@ -91,29 +95,66 @@ class Router:
     async def _effects(self, connection: asyncpg.Connection, events: Sequence[StoredEvent]) -> None:
         await store.apply_events(connection, [event.message for event in events])
         await facts.add_orders(connection, [(event.source, event.message) for event in events])
-        deliveries = plan(events, self.mappings)
+        deliveries = plan(events, self.registry.connected.values())
         if deliveries:
             await connection.executemany(
-                """INSERT INTO delivery (event_position, destination, mapping, person, status, attempts, due_at, held,
-                                         passed, created_at)
-                   VALUES ($1, $2, $3, $4, 'pending', 0, now(), 0, false, clock_timestamp()) ON CONFLICT DO NOTHING""",
+                """INSERT INTO delivery (event_position, destination, mapping, person, status, error, attempts, due_at,
+                                         held, passed, created_at, finished_at)
+                   VALUES ($1, $2, $3, $4, $5::text, $6, 0, now(), 0, false, clock_timestamp(),
+                           CASE WHEN $5::text = 'pending' THEN NULL ELSE clock_timestamp() END)
+                   ON CONFLICT DO NOTHING""",
                 deliveries,
             )
-            await lanes.make_due(connection, ((destination, person) for _, destination, _, person in deliveries))
+            await lanes.make_due(
+                connection, ((row.destination, row.person) for row in deliveries if row.status == "pending")
+            )
         of_orders = [(event.order_id, event.position) for event in events if event.order_id is not None]
         for order_id, position in of_orders:
             log.info("event.routed", order_id=order_id, position=position)
         await changes.append(connection, [changes.of_order(order_id, "event.routed") for order_id, _ in of_orders])
 
 
-def plan(events: Sequence[StoredEvent], mappings: Sequence[CompiledMapping]) -> list[tuple[int, str, str, str]]:
-    """The deliveries of a batch, as (event position, destination, mapping, person): pure.
+class Planned(NamedTuple):
+    """A delivery to be."""
 
-    Triggers see the event as it came in, before any insert function (rule 7).
+    event_position: int
+    destination: str
+    mapping: str
+    person: str
+    status: str = "pending"
+    error: str | None = None
+
+
+def plan(events: Sequence[StoredEvent], connected: Iterable[Connected]) -> list[Planned]:
+    """The deliveries of a batch: pure.
+
+    Triggers see the event as it came in, before any insert function (rule 7), without what filters take away. What a
+    filter keeps back is planned as well, as filtered and with its name, so that nothing vanishes unseen.
     """
-    return [
-        (event.position, mapping.destination.slug, mapping.slug, event.person)
-        for event in events
-        for mapping in mappings
-        if wants(event.message, mapping.destination.name) and mapping.takes(event.message)
-    ]
+    planned: list[Planned] = []
+    for to in connected:
+        if not to.enabled:
+            continue
+        name, filters = to.destination.name, to.filters
+        mappings = [mapping for mapping in to.mappings.values() if mapping.enabled]
+        for event in events:
+            message = event.message
+            if not wants(message, name):
+                continue
+            reason = None
+            if filters is not None:
+                reason = filters.reason(message)
+                message = message if reason else filters.shape(message)
+            for mapping in mappings:
+                ending = ("filtered", reason) if reason else ("pending", None)
+                try:
+                    if not mapping.takes(message):
+                        continue
+                except LoyaltyError as error:  # one trigger that fails on an event harms no other mapping of it
+                    ending = ("failed", f"The trigger failed on this event: {error.sentence}")
+                planned.append(Planned(event.position, to.slug, mapping.slug, event.person, *ending))
+    planned.sort(key=_by_event)  # stable: of one event, in the order of its mappings
+    return planned
+
+
+_by_event = attrgetter("event_position")

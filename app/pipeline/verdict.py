@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from app.backoff import backoff
 from app.destinations.base import SettingsError
-from app.errors import LoyaltyError, VoucherifyError, VoucherifyRejectsKeys
+from app.errors import DestinationError, LoyaltyError
 
 Blame = Literal["row", "destination", "either"]
 
@@ -34,22 +33,23 @@ class Verdict:
     `held`: nobody can know, so it is held for an operator."""
     sentence: str
     wait: float = 0.0
-    """Seconds until the next try."""
+    """Seconds until the next try; 0: as the schedule says."""
     blames: Blame = "row"
     """Whose fault it is. The row's: its hold and its budget run. The destination's: all rows wait, no clock runs.
     `either`: a time-out or a 500 does not tell, so the destination is asked whether it is up."""
     ending: Ending | None = None
 
 
-def verdict(error: LoyaltyError, attempts: int) -> Verdict:
-    """Judge the error of a delivery's n-th attempt (from 0)."""
-    if isinstance(error, VoucherifyRejectsKeys | SettingsError):
+def verdict(error: LoyaltyError) -> Verdict:
+    """Judge the error of a delivery's attempt."""
+    wait = error.retry_after or 0.0
+    if isinstance(error, SettingsError) or (isinstance(error, DestinationError) and error.rejects_keys):
         # Wrong keys or a wrong address are the operator's to mend, and concern every row: they wait, not given up.
-        return Verdict("retry", error.sentence, max(error.retry_after or 0.0, ANY_KEYS), "destination")
+        return Verdict("retry", error.sentence, max(wait, ANY_KEYS), "destination")
     if not error.retryable:
         return Verdict("refused", error.sentence)
-    if isinstance(error, VoucherifyError) and error.may_be_done:
-        return Verdict("unclear", error.sentence, error.retry_after or backoff(attempts, cap=300.0), "either")
-    if isinstance(error, VoucherifyError) and error.code in DOWN:
-        return Verdict("retry", error.sentence, error.retry_after or 0.0, "destination")
-    return Verdict("retry", error.sentence, error.retry_after or backoff(attempts, cap=300.0), "either")
+    if isinstance(error, DestinationError) and error.may_be_done:
+        return Verdict("unclear", error.sentence, wait, "either")
+    if isinstance(error, DestinationError) and error.code in DOWN:
+        return Verdict("retry", error.sentence, wait, "destination")
+    return Verdict("retry", error.sentence, wait, "either")

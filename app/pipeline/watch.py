@@ -3,15 +3,14 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from app.backoff import backoff
 from app.db.session import Database
-from app.destinations.base import Destination
-from app.errors import LoyaltyError, VoucherifyError, VoucherifyRejectsKeys
+from app.destinations.base import Transport
+from app.errors import DestinationError, LoyaltyError
 from app.pipeline import destination_state
+from app.pipeline.registry import Registry
 from app.telemetry import log
-from app.voucherify.client import Client
 
 LONGEST = 15.0
 """Seconds between two questions to a destination that is down."""
@@ -22,11 +21,8 @@ class Watch:
     """Keeps the state of all destinations. Every worker runs one; a question that is due is asked by one of them."""
 
     database: Database
-    client: Client
-    destinations: Mapping[str, Destination]
-    """By slug."""
-    settings: Mapping[str, Mapping[str, Any]]
-    """The settings of a destination, by its slug."""
+    transports: Mapping[str, Transport]
+    registry: Registry
     lease_seconds: float
     """Seconds that one worker has for a question; then another may ask, for this one may be gone."""
     _asked: dict[str, asyncio.Task[tuple[str, float] | None]] = field(default_factory=dict)
@@ -71,16 +67,15 @@ class Watch:
 
     async def _ask(self, slug: str) -> tuple[str, float] | None:
         """None when it is up, else why not and how long it asks to be left alone (0: it does not say)."""
-        destination = self.destinations[slug]
+        to = self.registry.connected.get(slug)
+        if to is None:
+            return None  # nobody is there to ask
         try:
-            for request in destination.test_connection(self.settings[slug]):
-                await self.client.send(request.method, request.url, request.body, request.headers)
+            for request in to.destination.test_connection(to.settings):
+                transport = self.transports[to.destination.transport]
+                await transport.send(request.method, request.url, request.body, request.headers)
         except LoyaltyError as error:
-            if (
-                isinstance(error, VoucherifyError)
-                and not error.retryable
-                and not isinstance(error, VoucherifyRejectsKeys)
-            ):
+            if isinstance(error, DestinationError) and not error.retryable and not error.rejects_keys:
                 return None  # it refused the question, so it answers
             return error.sentence, error.retry_after or 0.0
         return None

@@ -41,3 +41,47 @@ class Reject(SQLModel, table=True):
     code: str
     message: dict[str, Any] = json_field()
     received_at: datetime = utc_field()
+    address: str | None = None
+    """Where it came from: each address has its share of the room."""
+
+
+class RejectCount(SQLModel, table=True):
+    """How many messages were refused in an hour, also those that were not kept."""
+
+    __tablename__ = "reject_count"
+
+    source: str = Field(primary_key=True)
+    """Empty: of an unknown write key."""
+    code: str = Field(primary_key=True)
+    hour: datetime = utc_field(primary_key=True)
+    count: int = Field(sa_type=BigInteger)
+
+
+class EventSchema(SQLModel, table=True):
+    """A kind of event that a source has sent."""
+
+    __tablename__ = "event_schema"
+
+    source: str = Field(primary_key=True)
+    type: str = Field(primary_key=True)
+    name: str = Field(primary_key=True)
+    """The `event` of a track call, the name of a page or screen; else empty."""
+    count: int = Field(sa_type=BigInteger)
+    first_seen: datetime = utc_field()
+    last_seen: datetime = utc_field()
+
+
+class PropertySchema(SQLModel, table=True):
+    """A property or trait that came with a kind of event."""
+
+    __tablename__ = "property_schema"
+
+    source: str = Field(primary_key=True)
+    type: str = Field(primary_key=True)
+    name: str = Field(primary_key=True)
+    path: str = Field(primary_key=True)
+    """As in `properties.products[].price`."""
+    types: dict[str, int] = json_field()
+    """How often it had which type: string, number, boolean, object, array, null."""
+    first_seen: datetime = utc_field()
+    last_seen: datetime = utc_field()

@@ -61,7 +61,7 @@ ROAD: tuple[tuple[str, str], ...] = (
 BESIDE: tuple[str, ...] = (
     "worker:pipeline.route:Router.run_once:commit",
     "worker:worker:_scheduled.<locals>.beat:write",
-    "worker:worker:_scheduled.<locals>.alone.<locals>.run:write",
+    "worker:db.job:run_alone:write",
     "worker:pipeline.destination_state:to_ask:write",
     "worker:pipeline.lanes:prolong:write",
 )

@@ -55,6 +55,15 @@ async def test_an_operator_key_beside_it_opens_the_road(web: Web) -> None:
         assert (await both.get("/floor/road")).status_code == 200
 
 
+async def test_an_operator_key_alone_opens_the_console(web: Web) -> None:
+    """Who looks after the programme needs no till: the console opens, and the till stays shut."""
+    async with web.client() as operator:
+        answer = await sign_in(web, operator, operator=web.operator_key)
+        assert (answer.status_code, answer.headers["location"]) == (303, "/console/deliveries")
+        assert (await operator.get("/console/unclear")).status_code == 200
+        assert (await operator.get("/pos/floor")).status_code == 403
+
+
 async def test_a_key_of_another_kind_opens_nothing(web: Web) -> None:
     """A wrong key, or one of another role in its place, is 401 with a sentence, and no session."""
     till = web.register_keys["warsaw/2"]

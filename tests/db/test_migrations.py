@@ -115,7 +115,7 @@ async def test_first_keys_are_printed_once(make_database: MakeDatabase, tmp_path
     connection = await asyncpg.connect(url)
     try:
         assert await connection.fetchval("SELECT count(*) FROM access_key") == 13
-        assert await connection.fetchval("SELECT count(*) FROM write_key") == 4
+        assert await connection.fetchval("SELECT count(*) FROM write_key") == 5
     finally:
         await connection.close()
     assert await migrated(tmp_path, url) == (0, "", "")

@@ -7,8 +7,8 @@ import httpx
 import pytest_asyncio
 from pydantic import SecretStr
 
+from app.backoff import backoff
 from app.db.session import Database
-from app.destinations.voucherify import VOUCHERIFY
 from app.pipeline.deliver import Deliverer
 from app.pipeline.functions import FunctionPool
 from app.pipeline.send import Sender
@@ -16,7 +16,7 @@ from app.pipeline.watch import Watch
 from app.sandbox.app import create_app
 from app.voucherify.client import Client
 from tests.conftest import MakeDatabase
-from tests.pipeline.road import MAPPINGS
+from tests.pipeline.road import registry
 from tests.sandbox.serving import KEYS, config_for, served
 
 MakeDeliverer = Callable[..., Deliverer]
@@ -54,16 +54,17 @@ async def deliverer(database: Database, pipeline_sandbox: str) -> AsyncIterator[
         )
         clients.append(client)
         api = {"apiKey": KEYS["X-App-Id"], "secretKey": more.pop("key", "app-token"), "customURL": pipeline_sandbox}
-        settings = {VOUCHERIFY.slug: {**api, "transport": "v1", "api": api}}
+        known = registry(database, more.pop("settings", {**api, "transport": "v1", "api": api}))
+        transports = {"voucherify": client}
         given: dict[str, Any] = {
             "database": database,
             "owner": "deliverer",
-            "sender": Sender(database, client, more.pop("interval", 0.0)),
-            "watch": Watch(database, client, {VOUCHERIFY.slug: VOUCHERIFY}, settings, 10),
+            "sender": Sender(database, transports, more.pop("interval", 0.0)),
+            "watch": Watch(database, transports, known, 10),
             "pool": FunctionPool(database, 1),
-            "mappings": {(mapping.destination.slug, mapping.slug): mapping for mapping in MAPPINGS},
+            "registry": known,
             "functions": {},
-            "settings": settings,
+            "retry": lambda attempts: backoff(attempts, cap=300.0),
             "lease_seconds": 10,
             "order_hold": 300,
             "budget": 4 * 3600,

@@ -1,6 +1,7 @@
 """What tests of router, lanes and deliverer share: events in a log, our mappings, a worker that works when told to."""
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any
 from uuid import uuid4
 
@@ -8,16 +9,17 @@ import httpx
 
 from app.db.base import now
 from app.db.session import Database
+from app.destinations.catalogue import CATALOGUE
 from app.destinations.voucherify import VOUCHERIFY
 from app.log import log
 from app.log.log import NewEvent
 from app.pipeline import destination_state, lanes
 from app.pipeline.deliver import Deliverer
-from app.pipeline.mappings import compile_all
+from app.pipeline.registry import Registry, connect, rows_of
 from app.pipeline.route import Router
 from app.segment import messages
 
-MAPPINGS = compile_all(((VOUCHERIFY, VOUCHERIFY.presets),))
+DESTINATION = VOUCHERIFY.slug
 ORDER, TRACK, IDENTIFY = "order-paid", "add-custom-event-track-event", "create-or-update-customer"
 
 
@@ -47,15 +49,21 @@ async def store(database: Database, *given: dict[str, Any]) -> None:
         await log.append(connection, events, 1)
 
 
+def registry(database: Database, settings: Mapping[str, Any] | None = None) -> Registry:
+    """Our Voucherify destination with its presets, whatever is in the database."""
+    connected = connect(VOUCHERIFY.slug, VOUCHERIFY, settings or {}, rows_of(VOUCHERIFY.presets))
+    return Registry(database, CATALOGUE, {}, {connected.slug: connected})
+
+
 def router(database: Database, owner: str = "router") -> Router:
-    return Router(database, owner, partitions=1, lease_seconds=10, mappings=MAPPINGS)
+    return Router(database, owner, partitions=1, lease_seconds=10, registry=registry(database))
 
 
 async def routed(database: Database, *given: dict[str, Any]) -> None:
     """Store the messages and route them all."""
     await store(database, *given)
     async with database.connection() as connection:
-        await destination_state.make(connection, {mapping.destination.slug for mapping in MAPPINGS})
+        await destination_state.make(connection, [DESTINATION])
     while await router(database).run_once():
         pass
 

@@ -10,9 +10,9 @@ import pytest
 from app.db.session import Database
 from app.pipeline import destination_state, lanes
 from tests.pipeline.conftest import MakeDeliverer
-from tests.pipeline.road import MAPPINGS, hurry, order, routed, states, work
+from tests.pipeline.road import DESTINATION, hurry, order, routed, states, work
 
-ALIVE = MAPPINGS[0].destination.slug
+ALIVE = DESTINATION
 DEAD = "dead"
 
 

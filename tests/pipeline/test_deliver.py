@@ -10,8 +10,9 @@ import httpx
 
 from app.db.session import Database
 from app.db.wake import Wakeups
-from app.destinations.voucherify import VOUCHERIFY
+from app.destinations.catalogue import CATALOGUE
 from app.pipeline import lanes
+from app.pipeline.registry import Registry
 from tests.pipeline.conftest import MakeDeliverer
 from tests.pipeline.road import ORDER, TRACK, answering, deliveries, hurry, identify, order, routed, states, track, work
 from tests.sandbox import programme
@@ -179,7 +180,7 @@ async def test_a_stopped_worker_that_wakes_sends_nothing(database: Database, del
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"http://127.0.0.1:{server.getsockname()[1]}"
         api = {"apiKey": "a", "secretKey": "b", "customURL": address}
-        worker = deliverer(settings={VOUCHERIFY.slug: {**api, "transport": "v1", "api": api}})
+        worker = deliverer(settings={**api, "transport": "v1", "api": api})
         lane.fence.until = time.monotonic()  # as after a long sleep
         await worker._lane(lane)
         server.settimeout(1)
@@ -305,6 +306,6 @@ async def test_a_deliverer_that_stops_lets_go_of_its_lanes(database: Database, d
 async def test_a_mapping_that_is_gone_fails_its_rows_by_name(database: Database, deliverer: MakeDeliverer) -> None:
     """A delivery of a mapping that was removed ends with a sentence that names it."""
     await routed(database, track())
-    await work(deliverer(mappings={}))
+    await work(deliverer(registry=Registry(database, CATALOGUE, {})))
     (row,) = await deliveries(database)
     assert (row["status"], TRACK in row["error"]) == ("failed", True)

@@ -3,7 +3,6 @@
 import httpx
 
 from app.db.session import Database
-from app.destinations.voucherify import VOUCHERIFY
 from tests.pipeline.conftest import MakeDeliverer
 from tests.pipeline.road import ORDER, answering, deliveries, hurry, order, routed, states, work
 
@@ -98,5 +97,5 @@ async def test_with_a_wrong_address_everything_waits(database: Database, deliver
     """A destination setting that can't be used holds the rows instead of failing them one by one."""
     await routed(database, order("o-1"))
     api = {"apiKey": "a", "secretKey": "b", "customURL": "localhost"}
-    await work(deliverer(settings={VOUCHERIFY.slug: {**api, "transport": "v1", "api": api}}))
+    await work(deliverer(settings={**api, "transport": "v1", "api": api}))
     assert await states(database) == [(ORDER, "pending")]

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -313,8 +314,9 @@ async def test_two_mappings_of_one_event_share_one_run(
                FROM delivery"""
         )
     worker = deliverer(pool=pool, functions={"Voucherify (Actions)": "probe"})
-    again = {("voucherify-actions", "other"): worker.mappings["voucherify-actions", ORDER]}
-    worker.mappings = {**worker.mappings, **again}
+    (known,) = worker.registry.connected.values()
+    more = replace(known, mappings={**known.mappings, "other": known.mappings[ORDER]})
+    worker.registry.connected = {known.slug: more}
     await work(worker)
     assert [status for _, status in await states(database)] == ["delivered", "delivered"]
     assert (folder / "runs").read_text() == "x"

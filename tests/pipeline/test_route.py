@@ -13,13 +13,13 @@ from app.pipeline.mappings import wants
 from app.pipeline.route import CONSUMER, plan
 from tests.pipeline.road import (
     IDENTIFY,
-    MAPPINGS,
     ORDER,
     TRACK,
     count,
     deliveries,
     identify,
     order,
+    registry,
     routed,
     router,
     states,
@@ -158,4 +158,5 @@ async def test_triggers_see_the_event_as_it_came_in(database: Database) -> None:
     await store(database, order("o-1"), {**order("o-2"), "userId": None, "anonymousId": "a-1"})
     async with database.connection() as connection:
         events = await log.read(connection, {0: 0}, 10)
-    assert [(mapping, person) for _, _, mapping, person in plan(events, MAPPINGS)] == [(ORDER, "u-1")]
+    planned = plan(events, registry(database).connected.values())
+    assert [(row.mapping, row.person) for row in planned] == [(ORDER, "u-1")]

@@ -19,4 +19,5 @@ VOUCHERIFY: Final = Destination(
     },
     presets=PRESETS,
     test_connection=test_connection,
+    transport="voucherify",
 )

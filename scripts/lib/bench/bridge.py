@@ -13,7 +13,8 @@ import msgspec
 
 from app.destinations.voucherify import VOUCHERIFY
 from app.pipeline.bridge import request_for
-from app.pipeline.mappings import CompiledMapping, compile_all, wants
+from app.pipeline.mappings import CompiledMapping, wants
+from app.pipeline.registry import connect, rows_of
 from scripts.lib.bench.events import identify, order_completed, product_viewed
 from scripts.lib.bench.rows import Result
 
@@ -35,7 +36,7 @@ KINDS: dict[str, Callable[[int, int], dict[str, Any]]] = {
 
 def measure() -> list[Result]:
     """A third of the events of each kind; and each kind by itself."""
-    mappings = compile_all(((VOUCHERIFY, VOUCHERIFY.presets),))
+    mappings = list(connect(VOUCHERIFY.slug, VOUCHERIFY, SETTINGS, rows_of(VOUCHERIFY.presets)).mappings.values())
     by_kind = {kind: [make(number, EVENTS) for number in range(EVENTS)] for kind, make in KINDS.items()}
     mixed = [event for together in zip(*by_kind.values(), strict=True) for event in together][:EVENTS]
     speeds = {kind: _speed(events, mappings) for kind, events in (("mixed", mixed), *by_kind.items())}
@@ -57,7 +58,7 @@ def _speed(events: Sequence[dict[str, Any]], mappings: Sequence[CompiledMapping]
         began = time.process_time()
         for event in events:
             for mapping in mappings:
-                if wants(event, mapping.destination.name) and mapping.takes(event):
+                if wants(event, VOUCHERIFY.name) and mapping.takes(event):
                     request_for(mapping.action, mapping.maps, event, SETTINGS)
                     made += 1
         speeds.append(made / (time.process_time() - began))

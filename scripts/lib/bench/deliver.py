@@ -8,26 +8,27 @@ requests to the same receiver with the same client, and keeps nothing.
 import asyncio
 import math
 import time
+from functools import partial
 from typing import Any
 
 import psutil  # type: ignore[import-untyped]  # it has no types
 
+from app.backoff import backoff
 from app.db.base import now
 from app.db.session import Database
 from app.db.wake import Wakeups
-from app.destinations.voucherify import VOUCHERIFY
+from app.destinations.catalogue import CATALOGUE
+from app.destinations.environment import environment
 from app.log import log as event_log
-from app.pipeline import destination_state
 from app.pipeline.deliver import Deliverer
 from app.pipeline.functions import FunctionPool, discover
-from app.pipeline.mappings import CompiledMapping, compile_all
+from app.pipeline.registry import Registry
 from app.pipeline.route import Router
 from app.pipeline.send import Sender
 from app.pipeline.watch import Watch
 from app.segment import messages
 from app.settings import Settings
 from app.voucherify.client import Client
-from app.worker import voucherify_settings
 from scripts.lib.bench.events import order_completed
 from scripts.lib.bench.install import Install, private_install
 from scripts.lib.bench.rows import Result
@@ -55,9 +56,8 @@ def measure() -> list[Result]:
 
 async def _measure(install: Install) -> Result:
     settings, database, client = install.settings, install.database(), Client.of(install.settings)
-    mappings = compile_all(((VOUCHERIFY, VOUCHERIFY.presets),))
-    async with database.connection() as connection:
-        await destination_state.make(connection, [VOUCHERIFY.slug])
+    registry = Registry(database, CATALOGUE, environment(settings))
+    await registry.refresh()
     async with (
         Wakeups(database.url).listening() as wakeups,
         FunctionPool(database, settings.worker.functions).running() as pool,
@@ -65,8 +65,8 @@ async def _measure(install: Install) -> Result:
         posts = await _posts(client, settings.worker.lanes)
         speeds = {}
         for name, functions in (("without", {}), ("with", discover())):
-            await _fill(database, mappings)
-            worker = _deliverer(settings, database, client, pool, mappings, functions)
+            await _fill(database, registry)
+            worker = _deliverer(settings, database, client, pool, registry, functions)
             speeds[name] = await _run(database, worker, wakeups)
     await client.close()
     await database.close()
@@ -90,20 +90,20 @@ def _deliverer(
     database: Database,
     client: Client,
     pool: FunctionPool,
-    mappings: list[CompiledMapping],
+    registry: Registry,
     functions: dict[str, str],
 ) -> Deliverer:
     """As the worker makes it."""
-    of_destination = {VOUCHERIFY.slug: voucherify_settings(settings)}
+    transports = {"voucherify": client}
     return Deliverer(
         database=database,
         owner="bench",
-        sender=Sender(database, client, 60 / math.inf),
-        watch=Watch(database, client, {VOUCHERIFY.slug: VOUCHERIFY}, of_destination, settings.worker.lease),
+        sender=Sender(database, transports, 60 / math.inf),
+        watch=Watch(database, transports, registry, settings.worker.lease),
         pool=pool,
-        mappings={(mapping.destination.slug, mapping.slug): mapping for mapping in mappings},
+        registry=registry,
         functions=functions,
-        settings=of_destination,
+        retry=partial(backoff, base=settings.worker.retry_first, cap=settings.worker.retry_longest),
         lease_seconds=settings.worker.lease,
         order_hold=settings.worker.order_hold,
         budget=settings.worker.delivery_budget,
@@ -136,7 +136,7 @@ async def _run(database: Database, deliverer: Deliverer, wakeups: Wakeups) -> tu
     return DELIVERIES / seconds, (sum(after[:2]) - sum(cpu[:2])) / DELIVERIES * 1e6
 
 
-async def _fill(database: Database, mappings: list[CompiledMapping]) -> None:
+async def _fill(database: Database, registry: Registry) -> None:
     """Let as many orders wait as there are deliveries in a round."""
     at = now()
     made = [
@@ -147,7 +147,7 @@ async def _fill(database: Database, mappings: list[CompiledMapping]) -> None:
     ]
     async with database.transaction() as connection:
         await event_log.append(connection, made, 1)
-    router = Router(database, "bench", partitions=1, lease_seconds=60, mappings=mappings)
+    router = Router(database, "bench", partitions=1, lease_seconds=60, registry=registry)
     while await router.run_once():
         pass
     async with database.connection() as connection:

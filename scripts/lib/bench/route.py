@@ -16,7 +16,7 @@ from app.db.base import now
 from app.db.session import Database
 from app.destinations.voucherify import VOUCHERIFY
 from app.log import log as event_log
-from app.pipeline.mappings import CompiledMapping, compile_all
+from app.pipeline.registry import Registry, connect, rows_of
 from app.pipeline.route import BATCH, Router
 from app.segment import messages
 from scripts.lib.bench.events import identify, order_completed, product_viewed
@@ -39,7 +39,7 @@ async def _measure(database: Database) -> Result:
     await _fill(database, EVENTS)
     read = await _read(database)
     process = psutil.Process()
-    router = Router(database, "bench", partitions=PARTITIONS, lease_seconds=60, mappings=mappings())
+    router = Router(database, "bench", partitions=PARTITIONS, lease_seconds=60, registry=registry(database))
     began, cpu = time.perf_counter(), process.cpu_times()
     while await router.run_once():
         pass
@@ -64,8 +64,8 @@ async def _measure(database: Database) -> Result:
     )
 
 
-def mappings() -> list[CompiledMapping]:
-    """The presets, with the three that take every track, page and screen event narrowed to events of a programme."""
+def registry(database: Database) -> Registry:
+    """Our Voucherify destination; what takes every track, page or screen event is narrowed to those of a programme."""
     narrowed = {
         "track": 'type = "track" and event = "Coupon Requested"',
         "page": 'type = "page" and name = "Rewards"',
@@ -78,7 +78,8 @@ def mappings() -> list[CompiledMapping]:
         else preset
         for preset in VOUCHERIFY.presets
     ]
-    return compile_all(((VOUCHERIFY, presets),))
+    connected = connect(VOUCHERIFY.slug, VOUCHERIFY, {}, rows_of(presets))
+    return Registry(database, {}, {}, {connected.slug: connected})
 
 
 async def _fill(database: Database, events: int) -> None:
