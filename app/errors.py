@@ -11,11 +11,12 @@
     ├── LeaseLost             500     never answered to anybody: ends a piece of work that another worker has by now
     ├── SettingError          500     a setting that stops the start; names the variable
     └── DestinationError      502     a destination answered with an error, or did not answer
-        └── VoucherifyError
-            ├── VoucherifyRefused         4xx that trying again cannot change
-            ├── VoucherifyRejectsKeys     401 or 403
-            ├── VoucherifyUnavailable     408, 423, 429, 5xx (not 501): certainly try again
-            └── VoucherifyUnclear         sent, and no answer came: it may have been done
+        ├── VoucherifyError
+        │   ├── VoucherifyRefused         4xx that trying again cannot change
+        │   ├── VoucherifyRejectsKeys     401 or 403
+        │   ├── VoucherifyUnavailable     408, 423, 429, 5xx (not 501): certainly try again
+        │   └── VoucherifyUnclear         sent, and no answer came: it may have been done
+        └── WebError                      likewise of any other receiver, in `app/destinations/web.py`
 
 A class's docstring is its default sentence.
 """
@@ -99,6 +100,8 @@ class DestinationError(LoyaltyError):
     """
 
     status = 502
+    speaks_for_all = True
+    """What keeps this call from being done keeps all: false where one destination has many receivers."""
     rejects_keys = False
     """It does not accept our credentials, which concerns every row and is an operator's to mend."""
 

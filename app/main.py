@@ -20,29 +20,49 @@ from litestar.plugins.jinja import JinjaTemplateEngine
 from litestar.static_files import create_static_files_router
 from litestar.template.config import TemplateConfig
 
+import app.console.deliveries
+import app.console.destinations
+import app.console.destinations_api
+import app.console.filters_api
 import app.console.floor
 import app.console.health
+import app.console.home
+import app.console.jobs
+import app.console.mappings
+import app.console.mappings_api
+import app.console.replays
+import app.console.replays_screens
 import app.console.routes
+import app.console.sources
+import app.console.sources_api
 import app.console.unclear
 import app.members.routes
 import app.points.routes
+import app.segment.bridge_door
 import app.segment.routes
 import app.webhooks.routes
 import mobile_api.routes
 import pos_simulator.routes
 from app.admission import Admission
 from app.auth.principal import guard, provide_principal, refuse_routes_without_role
+from app.console.sources_live import Feed
 from app.db.session import open_database
 from app.db.wake import Wakeups
+from app.destinations.catalogue import CATALOGUE
+from app.destinations.environment import environment
+from app.destinations.web import WebTransport
 from app.errors import LoyaltyError
 from app.live.listener import listening
 from app.live.stream import Watcher
 from app.orders.checkout import Checkout
+from app.pipeline.dry_runs import DryRuns
+from app.pipeline.registry import Registry
 from app.points.operations import Points
 from app.preflight import preflight
 from app.problems import problems
 from app.segment.backlog import Backlog
 from app.segment.intake import Intake
+from app.segment.limits import Pace
 from app.segment.write_keys import WriteKeys
 from app.serve import serve
 from app.settings import Settings, load_settings
@@ -68,19 +88,23 @@ def create_app(settings: Settings) -> Litestar:
         MemoryChannelsBackend(), arbitrary_channels_allowed=True, subscriber_max_backlog=1000, subscriber_class=Watcher
     )
     intake = Intake(database, settings.worker.partitions)
+    wakeups = Wakeups(database.url)
+    web, dry_runs = WebTransport.of(settings), DryRuns(database)
 
     @contextlib.asynccontextmanager
     async def running(_: Litestar) -> AsyncIterator[None]:
-        wakeups = Wakeups(database.url)
         async with wakeups.listening(), listening(database, wakeups, channels), intake.running():
             log.info("web.started", url=settings.public_url)
             yield
+        await dry_runs.close()
+        await web.close()
         await voucherify.close()
         await database.close()
 
     made = Litestar(
         route_handlers=[
             app.segment.routes.router,
+            *([app.segment.bridge_door.router] if settings.segment_webhook_secret else []),
             *([app.webhooks.routes.router] if settings.webhook_secret else []),
             app.console.health.router,
             app.members.routes.router,
@@ -88,8 +112,20 @@ def create_app(settings: Settings) -> Litestar:
             pos_simulator.routes.router,
             mobile_api.routes.router,
             app.console.floor.router,
+            app.console.home.router,
             app.console.routes.router,
             app.console.unclear.router,
+            app.console.deliveries.router,
+            app.console.replays.router,
+            app.console.replays_screens.router,
+            app.console.jobs.router,
+            app.console.destinations.router,
+            app.console.mappings.router,
+            app.console.destinations_api.router,
+            app.console.filters_api.router,
+            app.console.mappings_api.router,
+            app.console.sources.router,
+            app.console.sources_api.router,
             *(
                 create_static_files_router(path=f"/static/{name}", directories=[folder], opt={"role": "public"})
                 for name, folder in {**LIBRARIES, **{name: at / "static" for name, at in SCREENS.items()}}.items()
@@ -124,7 +160,13 @@ def create_app(settings: Settings) -> Litestar:
         channels=channels,
         intake=intake,
         backlog=Backlog(database, settings.listen.door_most_waiting),
+        pace=Pace.of(settings.listen.door_events_per_second),
         write_keys=WriteKeys(database),
+        wakeups=wakeups,
+        feed=Feed(database, wakeups),
+        registry=Registry(database, CATALOGUE, environment(settings)),
+        transports={"voucherify": voucherify, "web": web},
+        dry_runs=dry_runs,
         checkout=Checkout(database, voucherify, settings.worker.pending_order_after),
         points=Points(database, LoyaltyV1(voucherify), settings.worker.pending_order_after),
     )

@@ -56,6 +56,8 @@ class GeneralSettings(Group):
     """Picks the hosts of Segment and Voucherify; a mix of regions stops the start."""
     public_url: str = ""
     """The address under which others reach the web process. Unset: `http://WEB_HOST:WEB_PORT`."""
+    webhook_allowed_hosts: str = ""
+    """Hosts that destinations may be at although their addresses are not public: `host` or `host:port`, with commas."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["console", "json"] = "console"
 
@@ -85,6 +87,8 @@ class ListenSettings(Group):
     """Likewise of the door: 500 KB each, and what they unpack to."""
     door_most_waiting: Annotated[int, Field(ge=1)] = 1_000_000
     """Events that may be stored and not routed yet; while there are more, the door answers 429."""
+    door_events_per_second: Annotated[float, Field(gt=0, le=1_000_000)] | None = None
+    """Messages that one write key may send to one web process; beyond, the door answers 429. Unset: no limit."""
 
 
 class VoucherifySettings(Group):
@@ -119,6 +123,8 @@ class SegmentSettings(Group):
     write_key_voucherify: SecretStr | None = None
     """What Voucherify tells us goes to Segment under this key. Unset with real Segment: Voucherify's own integration
     with Segment does that."""
+    webhook_secret: SecretStr | None = None
+    """The shared secret of a Webhooks destination in Segment. Unset: there is no `/bridge/segment`."""
 
 
 class AuthSettings(Group):
@@ -145,6 +151,10 @@ class WorkerSettings(Group):
     """Seconds that a delivery which fails for its own reasons may hold up the later ones of its person."""
     delivery_budget: Annotated[float, Field(ge=1, le=LONGEST)] = 4 * 3600.0
     """Seconds of trying after which a delivery is given up."""
+    retry_first: Annotated[float, Field(ge=0.01, le=LONGEST)] = 0.5
+    """Seconds until a delivery that failed is tried again; each next wait is twice as long, give or take a third."""
+    retry_longest: Annotated[float, Field(ge=0.01, le=LONGEST)] = 300.0
+    """Seconds that such a wait has at most."""
     pending_order_after: Annotated[float, Field(ge=1, le=LONGEST)] = 30.0
     """Seconds after which the sweeper takes up an order that is still PENDING. Longer than `VOUCHERIFY_TIMEOUT`."""
 
@@ -156,6 +166,8 @@ class KeepSettings(Group):
 
     events_days: Annotated[int, Field(ge=7, le=36_500)] = 90
     """Events, sent emissions, and what insert functions did once. An event outlives its deliveries, whatever is set."""
+    message_ids_days: Annotated[int, Field(ge=1, le=36_500)] = 7
+    """For so long a `messageId` that comes again is taken for a repetition."""
     deliveries_days: Annotated[int, Field(ge=1, le=36_500)] = 30
     """Deliveries that ended well, with their attempts and the results of their insert functions."""
     webhooks_days: Annotated[int, Field(ge=3, le=36_500)] = 30

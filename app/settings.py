@@ -57,6 +57,7 @@ class Settings:
     uses_sandbox: bool
     segment_host: str
     own_door: bool
+    segment_webhook_secret: SecretStr | None
     segment_write_keys: dict[str, SecretStr]
     """By the slug of the source; only those that were given."""
     voucherify_api_url: str
@@ -163,6 +164,7 @@ def load_settings() -> Settings:
         uses_sandbox=uses_sandbox,
         segment_host=segment_host,
         own_door=own_door,
+        segment_webhook_secret=segment.webhook_secret,
         segment_write_keys={slug: value for slug, value in keys.items() if value is not None},
         voucherify_api_url=api_url,
         voucherify_segmentio_url=segmentio,

@@ -21,27 +21,32 @@ from app.auth.principal import guard, refuse_routes_without_role
 from app.backoff import backoff
 from app.db import lease
 from app.db.base import now
-from app.db.job import run_alone
 from app.db.prune import Pruner
 from app.db.session import Database, open_database
 from app.db.wake import Wakeups
 from app.destinations.base import Transport
 from app.destinations.catalogue import CATALOGUE
 from app.destinations.environment import environment
+from app.destinations.web import WebTransport
 from app.emitter.relay import Relay
 from app.errors import LoyaltyError
+from app.jobs import run_alone
 from app.log import log as event_log
 from app.orders.checkout import Checkout
 from app.orders.sweeper import sweep
+from app.pipeline import route
+from app.pipeline.books import Books
 from app.pipeline.deliver import Deliverer
 from app.pipeline.functions import FunctionPool, discover
 from app.pipeline.registry import Registry
-from app.pipeline.route import CONSUMER, Router
+from app.pipeline.replay_runner import Replayer
+from app.pipeline.route import Router
 from app.pipeline.send import Sender
 from app.pipeline.watch import Watch
 from app.points.operations import Points
 from app.points.sweeper import sweep as sweep_points
 from app.preflight import preflight
+from app.segment import schema
 from app.serve import serve
 from app.settings import Settings, load_settings
 from app.telemetry import configure_logging, log
@@ -94,12 +99,17 @@ async def _start(settings: Settings, database: Database, stack: contextlib.Async
         {slug: key.get_secret_value() for slug, key in settings.segment_write_keys.items()},
     )
     router = Router(database, owner, settings.worker.partitions, settings.worker.lease, registry)
-    transports: dict[str, Transport] = {"voucherify": voucherify}
+    web = WebTransport.of(settings)
+    stack.push_async_callback(web.close)
+    transports: dict[str, Transport] = {"voucherify": voucherify, "web": web}
+    reader = schema.SchemaReader(database, owner, settings.worker.partitions, settings.worker.lease)
     watch = Watch(database, transports, registry, settings.worker.lease)
+    books = Books(database)
     deliverer = Deliverer(
         database=database,
         owner=owner,
-        sender=Sender(database, transports, 60 / (settings.voucherify_calls_per_minute or math.inf)),
+        books=books,
+        sender=Sender(database, books, transports, 60 / (settings.voucherify_calls_per_minute or math.inf)),
         watch=watch,
         pool=pool,
         registry=registry,
@@ -113,7 +123,7 @@ async def _start(settings: Settings, database: Database, stack: contextlib.Async
     applier = Applier(database, LoyaltyV1(voucherify), emits=settings.own_door or SOURCE in settings.segment_write_keys)
     checkout = Checkout(database, voucherify, settings.worker.pending_order_after)
     stack.push_async_callback(_let_go, database, owner)
-    stack.enter_context(_scheduled(settings, database, owner, checkout, applier))
+    stack.enter_context(_scheduled(settings, database, owner, registry, checkout, applier))
     log.info("worker.started", owner=owner)
     return [
         asyncio.create_task(work, name=name)
@@ -123,6 +133,7 @@ async def _start(settings: Settings, database: Database, stack: contextlib.Async
             ("apply", _repeat("apply", applier.run_once, wakeups)),
             ("watch", _repeat("watch", watch.run_once, wakeups)),
             ("config", _repeat("config", registry.refresh, wakeups)),
+            ("schema", _repeat("schema", reader.run_once, wakeups)),
             ("deliver", _keep_running("deliver", lambda: deliverer.run(wakeups))),
         )
     ]
@@ -156,7 +167,7 @@ async def _keep_running(stage: str, run: Callable[[], Awaitable[None]]) -> None:
 
 @contextlib.contextmanager
 def _scheduled(
-    settings: Settings, database: Database, owner: str, checkout: Checkout, applier: Applier
+    settings: Settings, database: Database, owner: str, registry: Registry, checkout: Checkout, applier: Applier
 ) -> Iterator[None]:
     """The jobs that run by the clock. Each is done by one worker at a time, by lease."""
 
@@ -164,6 +175,7 @@ def _scheduled(
         async with database.connection() as connection:
             await lease.take(connection, f"worker:{owner}", owner, settings.worker.lease)
 
+    replayer = Replayer(database, registry)
     pruner = Pruner(database, settings.keep)
     points = Points(database, applier.engine, settings.worker.pending_order_after)
     scheduler = AsyncIOScheduler(job_defaults={"coalesce": True, "max_instances": 1})
@@ -172,6 +184,7 @@ def _scheduled(
         ("sweep", 5.0, lambda: sweep(checkout)),
         ("points", 5.0, lambda: sweep_points(points)),
         ("settle", 2.0, applier.settle_cards),
+        ("replay", 2.0, replayer.run_once),
         ("prune", 60.0, pruner.run_once),
     ):
         scheduler.add_job(
@@ -195,7 +208,8 @@ async def _let_go(database: Database, owner: str) -> None:
     with contextlib.suppress(Exception):
         async with database.connection() as connection:
             await lease.release(connection, owner)
-            await event_log.give_back(connection, CONSUMER, owner)
+            for consumer in (route.CONSUMER, schema.CONSUMER):
+                await event_log.give_back(connection, consumer, owner)
 
 
 def main() -> None:

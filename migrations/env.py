@@ -6,7 +6,7 @@ from sqlmodel import SQLModel
 
 import app.analytics.models
 import app.auth.models
-import app.db.job
+import app.jobs
 import app.db.lease
 import app.destinations.models
 import app.emitter.models

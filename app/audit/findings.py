@@ -10,7 +10,7 @@ MOST_SHOWN: Final = 200
 """Findings of one kind that a report lists; all are counted."""
 
 _ASK_AGAIN: Final = "Audit again. If it stays, keep the order's trace and report it."
-_REPLAY: Final = "Look at its reason, mend the cause, and put it back: docs/how-to/look-at-a-failed-delivery.md."
+_REPLAY: Final = "Look at its reason, mend the cause, and send it again: docs/how-to/replay-deliveries.md."
 
 DIFFERENCES: Final[dict[str, str]] = {
     "emission_missing": "The order is paid and nothing will tell of it: report it; the order's row has all that is "
@@ -20,7 +20,7 @@ DIFFERENCES: Final[dict[str, str]] = {
     "event_missing": "The door answered that it has it: look for its messageId in the table `reject`.",
     "event_doubled": "See in Voucherify whether it earned twice.",
     "enrolment_missing": "Nothing told of this member: let them enrol again on another number, or report it.",
-    "delivery_missing": "No mapping took the event. If you removed its mapping, audit with --since; else report it.",
+    "delivery_missing": "No mapping took the event. If it was switched off or removed, audit with --since; else report it.",
     "delivery_out_of_order": "A later event of the person arrived before an earlier one: compare their attempts.",
     "fact_missing": "Reports lack this order: report it.",
     "fact_unequal": "Reports show another amount than the till: the order is right.",

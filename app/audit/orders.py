@@ -63,6 +63,8 @@ class OrderRow:
     """When it came to its status."""
     told: Sequence[Told] = ()
     logged: Sequence[Logged] = ()
+    refunded: bool = False
+    """A refund of it is on its way to a destination, or there."""
     fact: Fact | None = None
     coupon_used_by: str | None = None
     """Whom the wallet names as the order that used the coupon; None also where the wallet has no such coupon."""
@@ -163,6 +165,8 @@ def check_against(order: OrderRow, found: dict[str, Any] | None, pays: frozenset
     if not order.delivered(pays):
         return
     status = found.get("status") if found else None
+    if status == "CANCELED" and order.refunded:
+        return
     if status not in {"PAID", "FULFILLED"}:
         yield _found(order, "order_not_paid", f"It was delivered, and Voucherify has it as {status or 'unknown'}.")
         return

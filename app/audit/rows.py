@@ -32,7 +32,9 @@ SELECT o.*, fact.order_id AS fact_id, fact.user_id AS fact_user, fact.currency A
                                  FROM delivery WHERE event_position = event.position)
                ) ORDER BY event.position), '[]')
         FROM event LEFT JOIN log_cursor AS cursor ON consumer = 'route' AND cursor.partition = event.partition
-        WHERE event.order_id = o.id::text AND event.name = 'Order Completed') AS logged
+        WHERE event.order_id = o.id::text AND event.name = 'Order Completed') AS logged,
+       EXISTS (SELECT FROM event JOIN delivery ON event_position = position
+               WHERE event.order_id = o.id::text AND event.name = 'Order Refunded') AS refunded
 FROM orders AS o
 LEFT JOIN order_fact AS fact ON fact.order_id = o.id::text
 LEFT JOIN coupon AS wallet ON wallet.code = o.coupon
@@ -189,6 +191,7 @@ def _order(row: asyncpg.Record) -> OrderRow:
         at=row["paid_at"] or row["touched_at"],
         told=[Told(**each) for each in row["told"]],
         logged=[Logged(**each) for each in row["logged"]],
+        refunded=row["refunded"],
         fact=None
         if row["fact_id"] is None
         else Fact(

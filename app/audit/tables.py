@@ -46,7 +46,7 @@ CHECKS: Final = (
         own_door=True,
     ),
     Check(
-        # An id counts as new again when it has left the window of de-duplication.
+        # An id counts as new again when it has left the window of de-duplication, which is a day at least.
         "event_doubled",
         """SELECT 'event ' || position AS subject, message_id || ' is at ' || before || ' already.' AS sentence,
                   NULL::timestamptz AS since
@@ -54,7 +54,7 @@ CHECKS: Final = (
                         lag(received_at) OVER same AS at
                  FROM event WHERE received_at >= $1 AND (order_id IS NULL OR name IS DISTINCT FROM 'Order Completed')
                  WINDOW same AS (PARTITION BY message_id ORDER BY position)) AS seen
-           WHERE received_at - at < interval '7 days'""",
+           WHERE received_at - at < interval '1 day'""",
     ),
     Check(
         "delivery_missing",

@@ -125,7 +125,7 @@ async def sign_in(state: State, request: AnyRequest) -> Response[Any]:
         return _page("floor/sign_in.html", {"problem": "This is not the key of an operator or admin."}, status=401)
     roles = [key.role for key in (till, operator) if key is not None]
     who = f"{operator.role}:{operator.name}" if operator else None
-    answer = Redirect("/" if till else "/console/deliveries", status_code=303)
+    answer = Redirect("/" if till else "/console", status_code=303)
     subject, location = (f"register:{till.name}", till.location_id) if till else (str(who), None)
     answer.cookies.append(_session(state.settings, subject, location, roles, who))
     return answer

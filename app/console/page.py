@@ -19,6 +19,7 @@ from app.errors import LoyaltyError
 
 RAIL = (
     ("/", "The floor"),
+    ("/console", "Home"),
     ("/console/sources", "Sources"),
     ("/console/destinations", "Destinations"),
     ("/console/deliveries", "Deliveries"),

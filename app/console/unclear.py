@@ -1,22 +1,18 @@
 """Unclear outcomes: what nobody can know to have happened, shown whole, and decided by an operator (rule 5)."""
 
-import json
 from dataclasses import dataclass
-from functools import partial
 from typing import Annotated, Any
 
-from litestar import MediaType, Request, Response, Router, get, post
+from litestar import Request, Response, Router, get, post
 from litestar.datastructures import State
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, QueryParameter
-from litestar.response import Redirect, Template
+from litestar.response import Redirect
 
 from app.auth.principal import Principal
-from app.console.floor import HEADERS
-from app.console.road import span
+from app.console.page import page
 from app.console.unclear_cases import WORDS, uuids
 from app.console.unclear_rows import Unclear, unclear
-from app.db.base import now
 from app.db.session import Database
 from app.errors import BadInput, LoyaltyError, NotFound
 from app.pipeline import decisions
@@ -53,7 +49,7 @@ After = Annotated[int, QueryParameter(ge=0, le=2**62)]
 @get("/console/unclear", role="operator", include_in_schema=False)
 async def show(state: State, after: After = 0) -> Response[Any]:
     """The page of everything that waits for a decision."""
-    return await _page(state.database, after)
+    return await _page(state, after)
 
 
 @post("/console/unclear", role="operator", status_code=200, include_in_schema=False)
@@ -67,7 +63,7 @@ async def decide_on_page(state: State, request: AnyRequest, principal: NamedDepe
             raise BadInput("decision: choose one of done, not done, and send again.")
         await decide(state.database, subject, Decided(choice, note), principal.person)
     except LoyaltyError as error:
-        return await _page(state.database, 0, error, {"subject": subject, "decision": decision, "note": note})
+        return await _page(state, 0, error, {"subject": subject, "decision": decision, "note": note})
     return Redirect("/console/unclear", status_code=303)
 
 
@@ -87,27 +83,16 @@ async def decide_one(
 
 
 async def _page(
-    database: Database, after: int, error: LoyaltyError | None = None, typed: dict[str, str] | None = None
+    state: State, after: int, error: LoyaltyError | None = None, typed: dict[str, str] | None = None
 ) -> Response[Any]:
-    found = await unclear(database, after)
     context = {
-        "found": found,
+        "found": await unclear(state.database, after),
         "after": after,
-        "problem": error.sentence if error else None,
         "typed": typed or {"subject": "", "decision": "", "note": ""},
         "names": WORDS,
-        "read_at": now(),
-        "span": span,
-        "pretty": partial(json.dumps, indent=2, default=str, ensure_ascii=False),
         "longest": decisions.LONGEST_NOTE,
     }
-    return Template(
-        "unclear/page.html",
-        context=context,
-        status_code=error.status if error else 200,
-        headers=HEADERS,
-        media_type=MediaType.HTML,
-    )
+    return await page(state, "unclear/page.html", "/console/unclear", context, error)
 
 
 router = Router("/", route_handlers=[show, decide_on_page, list_unclear, decide_one], tags=["console"])

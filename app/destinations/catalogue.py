@@ -7,5 +7,7 @@ from app.destinations.base import Destination
 from app.destinations.voucherify import VOUCHERIFY
 from app.destinations.webhook import WEBHOOK
 
-CATALOGUE: Final[Mapping[str, Destination]] = {destination.slug: destination for destination in (VOUCHERIFY, WEBHOOK)}
+DESTINATIONS: Final = (VOUCHERIFY, WEBHOOK)
+
+CATALOGUE: Final[Mapping[str, Destination]] = {destination.slug: destination for destination in DESTINATIONS}
 """By slug."""

@@ -15,9 +15,10 @@ from app.db.wake import wake
 from app.destinations.base import Destination
 from app.errors import Conflict, NotFound
 from app.pipeline import destination_state
-from app.pipeline.configure_mappings import STUCK, Draft, insert
+from app.pipeline.configure_mappings import Draft, insert
 from app.pipeline.configure_settings import checked_settings
 from app.pipeline.configure_shared import (
+    COUNTED,
     Fault,
     as_json,
     changed,
@@ -27,6 +28,7 @@ from app.pipeline.configure_shared import (
     no_destination,
     refuse,
     somebody_else,
+    still_waiting,
 )
 from app.telemetry import log
 
@@ -199,12 +201,13 @@ async def disconnect(database: Database, environment: Environment, slug: str, se
             raise Conflict("Disable this destination first, so that nothing new comes for it.")
         waiting = await connection.fetchval(
             """SELECT count(*) FROM (
-                   SELECT FROM delivery WHERE destination = $1 AND status IN ('pending', 'unclear') LIMIT 1000
+                   SELECT FROM delivery WHERE destination = $1 AND status IN ('pending', 'unclear') LIMIT $2
                ) AS waiting""",
             slug,
+            COUNTED,
         )
         if waiting:
-            raise Conflict(f"{waiting:,} deliveries of this destination wait or are unclear. {STUCK}")
+            raise still_waiting(waiting, "destination")
         await connection.execute(
             """INSERT INTO mapping_version (mapping_id, destination, slug, version, change, name, action, trigger,
                                             mapping, enabled, place, changed_by, changed_at)

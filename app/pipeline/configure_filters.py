@@ -118,9 +118,11 @@ def _columns(draft: FilterDraft) -> tuple[object, ...]:
 async def _held(connection: asyncpg.Connection, destination: str, number: int, seen: datetime) -> None:
     """Hold the destination, and see that the filter is still as it was seen."""
     await hold(connection, destination)
-    updated_at = await connection.fetchval(
-        "SELECT updated_at FROM destination_filter WHERE destination = $1 AND id = $2", destination, number
-    )
+    updated_at = None
+    if number < 2**63:  # beyond, Postgres can't even be asked
+        updated_at = await connection.fetchval(
+            "SELECT updated_at FROM destination_filter WHERE destination = $1 AND id = $2", destination, number
+        )
     if updated_at is None:
         raise NotFound("This destination has no such filter.")
     if updated_at != seen:

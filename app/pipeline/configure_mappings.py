@@ -13,6 +13,7 @@ from app.db.session import Database
 from app.destinations.base import Destination
 from app.errors import BadInput, Conflict, LoyaltyError, NotFound
 from app.pipeline.configure_shared import (
+    COUNTED,
     Fault,
     as_json,
     changed,
@@ -22,6 +23,7 @@ from app.pipeline.configure_shared import (
     is_text,
     refuse,
     somebody_else,
+    still_waiting,
 )
 from app.pipeline.filters import LONGEST_CONDITION
 from app.pipeline.mapping import compile_mapping
@@ -32,7 +34,6 @@ MOST = 50
 """Mappings of one destination, as in Segment."""
 RESERVED = frozenset({"test"})
 """Slugs that would hide a route."""
-STUCK = "Let these go out first, or decide them, and look again; disable it meanwhile, so that no new ones come."
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,15 @@ def checked(destination: Destination, draft: Draft) -> Draft:
     if faults:
         raise refuse(*faults)
     return replace(draft, name=name)
+
+
+def is_too_large(draft: Draft) -> bool:
+    """Whether its trigger or mapping is larger than any that can be saved."""
+    try:
+        as_json(draft.mapping, "mapping")
+    except BadInput:
+        return True
+    return len(draft.trigger) > LONGEST_CONDITION
 
 
 def trigger_faults(trigger: str) -> list[Fault]:
@@ -213,12 +223,13 @@ async def delete(database: Database, destination: str, slug: str, seen: int, by:
         waiting = await connection.fetchval(
             """SELECT count(*) FROM (
                    SELECT FROM delivery WHERE destination = $1 AND mapping = $2 AND status IN ('pending', 'unclear')
-                   LIMIT 1000) AS waiting""",
+                   LIMIT $3) AS waiting""",
             destination,
             slug,
+            COUNTED,
         )
         if waiting:
-            raise Conflict(f"{waiting:,} deliveries of this mapping wait or are unclear. {STUCK}")
+            raise still_waiting(waiting, "mapping")
         await _put(connection, row, replace(draft_of(row), enabled=False), "deleted", by)
         await connection.execute("DELETE FROM mapping WHERE id = $1", row["id"])
     log.info("mapping.deleted", destination=destination, mapping=slug, by=by)

@@ -137,7 +137,7 @@ async def _read(
             """SELECT destination.*, down_since, reason, paused_at, paused_by,
                       (SELECT count(*) FROM (
                            SELECT FROM delivery WHERE status = 'pending' AND delivery.destination = destination.slug
-                           LIMIT $2) AS some) AS waiting
+                           LIMIT $2) AS found) AS waiting
                FROM destination LEFT JOIN destination_state AS state ON state.destination = slug
                WHERE $1::text IS NULL OR slug = $1 ORDER BY destination.created_at, slug""",
             slug,

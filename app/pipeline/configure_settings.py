@@ -10,7 +10,7 @@ from app.pipeline.configure_shared import Fault, refuse
 
 MASK: Final = "••••••"
 """What is shown of a secret. Sent back, it means the one that is there."""
-HARMLESS: Final = frozenset({"accept", "content-type", "user-agent"})
+HARMLESS: Final = frozenset({"accept", "content-type", "idempotency-key", "user-agent"})
 """Headers that are shown as they are. Of all others nobody here can tell whether they carry a key."""
 SHORTEST_SECRET: Final = 4
 """Characters. A shorter one would blot out text that only happens to be the same."""

@@ -14,6 +14,8 @@ from app.text import slug_of
 
 LONGEST_NAME = 100
 LONGEST_SLUG = 60
+COUNTED = 1000
+"""Deliveries are counted up to here, where they only stand in the way."""
 LARGEST_JSON = 64 * 1024
 """Bytes of a mapping, or of a destination's settings."""
 
@@ -86,7 +88,7 @@ def as_json(value: Mapping[str, Any], field: str) -> str:
     """
     try:
         text = msgspec.json.encode(dict(value)).decode()
-    except (RecursionError, ValueError, TypeError, msgspec.MsgspecError) as error:
+    except (RecursionError, OverflowError, ValueError, TypeError, msgspec.MsgspecError) as error:
         raise refuse(Fault(field, "it can't be written as JSON, or is nested too deeply.")) from error
     if len(text) > LARGEST_JSON:
         raise refuse(Fault(field, f"{LARGEST_JSON // 1024} KB at most."))
@@ -111,4 +113,13 @@ def somebody_else(what: str, changed_at: datetime, by: str | None = None) -> Con
     return Conflict(
         f"{who} {what} at {changed_at:%H:%M:%S} UTC, after you looked at it. Nothing of yours was saved: look at it as "
         "it is now, and change that."
+    )
+
+
+def still_waiting(count: int, what: str) -> Conflict:
+    """Deliveries of it wait or are unclear, so it can't go."""
+    many = f"{count:,} or more" if count >= COUNTED else f"{count:,}"
+    told = "1 delivery" if count == 1 else f"{many} deliveries"
+    return Conflict(
+        f"{told} of this {what} must go out, or be decided, first. Disable it meanwhile, so that no new ones come."
     )

@@ -18,6 +18,8 @@ from app.db.trouble import NOT_THE_WORK
 from app.db.wake import Wakeups
 from app.errors import LoyaltyError
 from app.pipeline import attempts, lanes
+from app.pipeline.attempts import Finished, Ran
+from app.pipeline.books import Books
 from app.pipeline.bridge import payload_for
 from app.pipeline.functions import FunctionPool, Outcome
 from app.pipeline.lanes import Claim
@@ -38,6 +40,7 @@ class Deliverer:
 
     database: Database
     owner: str
+    books: Books
     sender: Sender
     watch: Watch
     pool: FunctionPool
@@ -87,8 +90,7 @@ class Deliverer:
         finally:
             keeper.cancel()
             with contextlib.suppress(Exception):
-                async with self.database.transaction() as connection:
-                    await lanes.leave(connection, lane)
+                await self.books.leave(lane)
 
     async def _keep(self, lane: Claim) -> None:
         """Prolong the lease while the lane is worked on: one slow call may take longer than a lease."""
@@ -101,8 +103,7 @@ class Deliverer:
 
     async def _some(self, lane: Claim) -> bool:
         """Deliver the rows that wait now; whether there may be more of them."""
-        async with self.database.connection() as connection:
-            rows = await attempts.waiting(connection, lane)
+        rows = await self.books.waiting(lane)
         ran: dict[int, Outcome] = {}
         for row in rows:
             if not row.due:
@@ -174,8 +175,7 @@ class Deliverer:
         outcome = await self.pool.run(function, event)
         await self.sender.charge(lane, len(outcome.calls))
         if not outcome.retryable:
-            async with self.database.transaction() as connection:
-                return await attempts.keep_function(connection, lane, row, outcome)
+            return await self.books.keep(Ran(lane, row, outcome))
         return outcome
 
     async def _finish(self, lane: Claim, row: attempts.Row, judged: Verdict, seconds: float) -> bool:
@@ -197,9 +197,7 @@ class Deliverer:
             status = "unclear" if row.unknown or judged.outcome == "unclear" else "failed"
             judged = replace(judged, sentence=f"Given up after {self.budget / 3600:g} h. {judged.sentence}")
         passed = row.passed or held > self.order_hold  # once passed it stays so: the mark says what happened
-        async with self.database.transaction() as connection:
-            kept = await attempts.finish(connection, lane, row, status, judged, held, passed=passed)
-        if not kept:
+        if not await self.books.finish(Finished(lane, row, status, judged, held, passed)):
             return False
         DELIVERED.labels(row.mapping, judged.outcome).inc()
         # Not the sentence: it may quote an answer about somebody. The row has it.

@@ -1,9 +1,9 @@
 """The process in which insert functions run: one event at a time, JSON lines in and out.
 
 A function may hang, crash or print; none of it reaches the worker. The worker kills this process after the time limit
-and starts another. First, once: `{"ready": true}`. In:  `{"function", "event"}`  Out: `{"outcome", "event", "error",
-"log", "calls", "ms"}`; between them, for `Context.once`: `{"recall": key}` and `{"keep": key, "result"}`, each answered
-by one line.
+and starts another. First, once: `{"ready": true}`. In:  `{"function", "event", "dry"}`  Out: `{"outcome", "event",
+"error", "log", "calls", "ms"}`; between them, for `Context.once`: `{"recall": key}` and `{"keep": key, "result"}`, each
+answered by one line.
 """
 
 import asyncio
@@ -25,9 +25,10 @@ import msgspec
 import functions
 from app.api import Context, FunctionError, Voucherify
 from app.errors import VoucherifyError, VoucherifyRejectsKeys
+from app.pipeline.function_dry import DryVoucherify, ReadingClient
 from app.pipeline.verdict import verdict
 from app.settings import load_settings
-from app.voucherify.client import Call, Client
+from app.voucherify.client import Client
 from app.voucherify.loyalty import LoyaltyV1
 
 MAX_LOG = 4096
@@ -63,11 +64,11 @@ class _Pipe:
         await self.read()
 
 
-async def run(function: str, event: dict[str, Any], client: Client, memory: _Pipe) -> dict[str, Any]:
+async def run(function: str, event: dict[str, Any], voucherify: Voucherify, memory: _Pipe) -> dict[str, Any]:
     """Run the handler for this event and tell what became of it."""
-    calls: list[Call] = []
-    client.observe = calls.append
-    context = Context(Voucherify(client, LoyaltyV1(client)), memory)
+    calls: list[dict[str, Any]] = []
+    voucherify.client.observe = lambda call: calls.append(asdict(call))
+    context = Context(voucherify, memory)
     answer: dict[str, Any] = {"outcome": "returned", "event": None, "error": None}
     sys.stdout = printed = io.StringIO()
     started = time.perf_counter()
@@ -86,7 +87,7 @@ async def run(function: str, event: dict[str, Any], client: Client, memory: _Pip
     except FunctionError as error:
         answer |= {"outcome": error.kind, "error": str(error) or error.__doc__}
     except VoucherifyError as error:
-        judged = verdict(error, attempts=0)
+        judged = verdict(error)
         answer |= {"outcome": "bad_request" if judged.outcome == "refused" else "retry", "error": error.sentence}
         # Wrong keys and an outage are not the event's fault: it waits as it would before the destination itself.
         answer |= {"retry_after": judged.wait if isinstance(error, VoucherifyRejectsKeys) else error.retry_after}
@@ -98,14 +99,16 @@ async def run(function: str, event: dict[str, Any], client: Client, memory: _Pip
     return {
         **answer,
         "log": "\n".join([*map(str, context.notes), printed.getvalue()]).strip()[:MAX_LOG],
-        "calls": msgspec.to_builtins([asdict(call) for call in calls]),
+        "calls": msgspec.to_builtins(calls),
         "ms": round((time.perf_counter() - started) * 1000, 1),
     }
 
 
 async def main() -> None:
     pipe = _Pipe()
-    client = Client.of(load_settings())
+    settings = load_settings()
+    client, reading = Client.of(settings), ReadingClient.of(settings)
+    real, dry = Voucherify(client, LoyaltyV1(client)), DryVoucherify(reading, LoyaltyV1(reading))
     for found in pkgutil.iter_modules(functions.__path__):
         with contextlib.suppress(Exception):  # told where it matters: when an event comes
             importlib.import_module(f"functions.{found.name}")
@@ -113,7 +116,7 @@ async def main() -> None:
     while True:
         order = await pipe.read()
         signal.alarm(ORPHAN_LIMIT)
-        pipe.write(await run(order["function"], order["event"], client, pipe))
+        pipe.write(await run(order["function"], order["event"], dry if order["dry"] else real, pipe))
         signal.alarm(0)
 
 

@@ -6,7 +6,7 @@ is down cost nothing at all.
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from uuid import uuid4
 
@@ -99,29 +99,37 @@ async def prolong(connection: asyncpg.Connection, lane: Claim, seconds: float) -
     return bool(kept)
 
 
-async def leave(connection: asyncpg.Connection, lane: Claim) -> None:
-    """Give the lane back, due when its first waiting row is. Inside a transaction.
+async def leave(connection: asyncpg.Connection, lanes: Sequence[Claim]) -> None:
+    """Give lanes back, each due when its first waiting row is. Inside a transaction.
 
-    The row is locked first and read in a second statement, whose snapshot then has what a router committed meanwhile.
+    The rows are locked first and read in a second statement, whose snapshot then has what a router committed meanwhile.
+    They are locked in the order in which routers lock them.
     """
-    mine = await connection.fetchval(
-        "SELECT true FROM lane WHERE destination = $1 AND person = $2 AND owner = $3 FOR UPDATE",
-        lane.destination,
-        lane.person,
-        lane.holder,
+    mine = await connection.fetch(
+        """SELECT destination, person FROM lane
+           JOIN unnest($1::text[], $2::text[], $3::text[]) AS left_by (destination, person, holder)
+           USING (destination, person)
+           WHERE owner = holder ORDER BY destination COLLATE "C", person COLLATE "C" FOR UPDATE OF lane""",
+        [lane.destination for lane in lanes],
+        [lane.person for lane in lanes],
+        [lane.holder for lane in lanes],
     )
     if not mine:
         return
-    due = await connection.fetchval(
+    due = await connection.fetch(
         """UPDATE lane SET owner = NULL, due_at = (
                -- Rows go in order: the first that may not be passed, and those before it that may be. What is
                -- behind it waits for it, else a lane would be due for a row that nobody may take yet.
-               SELECT min(due_at) FROM delivery WHERE destination = $1 AND person = $2 AND status = 'pending'
-               AND id <= coalesce((SELECT min(id) FROM delivery WHERE destination = $1 AND person = $2
+               SELECT min(due_at) FROM delivery
+               WHERE destination = lane.destination AND person = lane.person AND status = 'pending'
+               AND id <= coalesce((SELECT min(id) FROM delivery
+                                   WHERE destination = lane.destination AND person = lane.person
                                    AND status = 'pending' AND NOT passed), 9223372036854775807))
-           WHERE destination = $1 AND person = $2 RETURNING due_at <= now()""",
-        lane.destination,
-        lane.person,
+           FROM unnest($1::text[], $2::text[]) AS mine (destination, person)
+           WHERE lane.destination = mine.destination AND lane.person = mine.person
+           RETURNING lane.due_at <= now() AS due""",
+        [row["destination"] for row in mine],
+        [row["person"] for row in mine],
     )
-    if due:  # rows came while it was held, and who brought them woke nobody who could have taken it
+    if any(row["due"] for row in due):  # rows came while it was held, and who brought them woke nobody for it
         await wake(connection, "deliver")

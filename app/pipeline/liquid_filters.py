@@ -21,6 +21,10 @@ from app.pipeline import liquid_dates
 from app.pipeline.liquid_text import MAX_TEXT, TEXT_FILTERS, Filter, as_number, limit, plain, stringify
 from app.pipeline.mapping_check import MappingError
 
+SEGMENTS_MEMORY: Final = 1e8
+_OF_TWO_NUMBERS: Final = frozenset({"divided_by", "minus", "modulo", "plus", "times"})
+"""With one number they count with undefined, unlike with a variable that is undefined, which is 0."""
+
 
 def compile_filter(name: str, function: Filter) -> Filter:
     """The function as python-liquid calls it: any arguments in, plain values through, and no more text out than
@@ -30,6 +34,10 @@ def compile_filter(name: str, function: Filter) -> Filter:
     defaults = [parameter.default for parameter in parameters]
 
     def filtered(value: Any, *given: Any, **named: Any) -> Any:
+        if not given and name in _OF_TWO_NUMBERS:
+            return math.nan
+        if not given and name in ("append", "prepend"):
+            raise MappingError(f"{name} expect 2 arguments")
         arguments = [plain(value), *map(plain, given)][: len(parameters)]
         if name == "default":
             return function(*arguments[:2], *[UNDEFINED] * (2 - len(arguments)), named.get("allow_false", False))
@@ -130,6 +138,8 @@ def _where(value: Any, field: Any, wanted: Any = UNDEFINED) -> list[Any]:
 
     def fits(item: Any) -> bool:
         found = _read(item, path)
+        if wanted is None:
+            return found is None or found is UNDEFINED
         if wanted is UNDEFINED:
             return found is not UNDEFINED and found is not None and found is not False
         return jsvalues.type_of(found) == jsvalues.type_of(wanted) and bool(found == wanted)
@@ -141,6 +151,10 @@ def _slice(value: Any, begin: Any, length: Any = 1) -> Any:
     if value is None or value is UNDEFINED:
         return []
     sequence = value if isinstance(value, list) else stringify(value)
+    if as_number(length) > SEGMENTS_MEMORY:
+        raise MappingError("memory alloc limit exceeded")
+    if isinstance(value, list) and math.isnan(jsvalues.to_number(begin)):
+        return []
     start, count = (int(max(min(as_number(number), MAX_TEXT), -MAX_TEXT)) for number in (begin, length))
     start += len(sequence) if start < 0 else 0
     return sequence[start : start + count] if start >= 0 and count >= 0 else sequence[:0]

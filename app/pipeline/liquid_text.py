@@ -87,8 +87,11 @@ def _truncate(value: Any, size: Any = 50, tail: Any = "...") -> Any:
 
 def _truncate_words(value: Any, words: Any = 15, tail: Any = "...") -> str:
     parts = _BLANKS.split(stringify(value).lstrip(WHITE_SPACE))
-    count = max(int(min(as_number(words), MAX_TEXT)), 1)
-    return " ".join(parts[:count]) + (stringify(tail) if len(parts) >= count else "")
+    number = jsvalues.to_number(words)
+    if math.isnan(number):
+        return ""
+    count = int(min(number, MAX_TEXT)) if number > 0 else 1
+    return " ".join(parts[:count]) + (stringify(tail) if len(parts) >= number else "")
 
 
 def _words(value: Any) -> int:

@@ -11,7 +11,8 @@ from app.db.session import Database
 from app.destinations.base import Action, Answer, Payload, Repeat, Request, Sent, Settings, Transport
 from app.errors import DestinationError, LeaseLost, LoyaltyError
 from app.pipeline import attempts, destination_state
-from app.pipeline.attempts import Row, Unknown
+from app.pipeline.attempts import Row, Trying, Unknown
+from app.pipeline.books import Books
 from app.pipeline.lanes import Claim
 from app.pipeline.verdict import Ending, Verdict, verdict
 
@@ -31,6 +32,7 @@ class Sender:
     """Sends what the deliverer decided to send."""
 
     database: Database
+    books: Books
     transports: Mapping[str, Transport]
     interval: float
     """Seconds between two calls of all workers together; 0: no pace is set."""
@@ -120,8 +122,7 @@ class Sender:
             async with self.database.connection() as connection:
                 pause = await destination_state.reserve(connection, lane.destination, self.interval)
             await asyncio.sleep(pause)
-        async with self.database.connection() as connection:
-            attempt = await attempts.start(connection, lane, row, request, kind)
+        attempt = await self.books.start(Trying(lane, row, request, kind))
         if attempt is None:
             raise LeaseLost
         return attempt
@@ -135,4 +136,4 @@ class Sender:
 
     async def _end(self, attempt: int, outcome: str, status: int | None, answer: Any) -> None:
         async with self.database.connection() as connection:
-            await attempts.end(connection, Ending(attempt, outcome, status, answer))
+            await attempts.end(connection, [Ending(attempt, outcome, status, answer)])

@@ -5,29 +5,23 @@
 It is read exactly as Segment reads it, which is not always as a person would. The last `and` or `or` of a level holds
 for the whole level; parentheses do not nest, and the `)` of a function closes them; conditions on fields it does not
 know are left out; `OR` in capitals is ignored, which leaves `and`; only double quotes quote; `!=` holds where the field
-is missing.
+is missing. `app.pipeline.lint_trigger` says so to the person who wrote one.
 """
 
-import re
-from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
 from app import jsvalues
 from app.jsvalues import UNDEFINED
 from app.pipeline.paths import Resolve, compile_keys
-from app.pipeline.trigger_lexer import Token, TriggerError, tokens
+from app.pipeline.trigger_lexer import TriggerError
+from app.pipeline.trigger_reading import Condition, Reading, read
 
-__all__ = ["Trigger", "TriggerError", "compile_trigger"]
+__all__ = ["Trigger", "TriggerError", "compile_reading", "compile_trigger"]
 
 Trigger = Callable[[Any], bool]
 Test = Callable[[Any], bool]
 Operator = Callable[[Resolve, Any], Test]
-
-_OBJECTS: Final = ("properties", "traits", "context")
-_FIELDS: Final = ("type", "event", "name", "userId", *_OBJECTS)
-_FUNCTIONS: Final = ("contains", "match")
-_KEY: Final = re.compile(r"[^\[.\]]+")
 
 
 def compile_trigger(text: str) -> Trigger:
@@ -39,15 +33,12 @@ def compile_trigger(text: str) -> Trigger:
     Raises:
         TriggerError: the trigger can't be read, or has no condition at all.
     """
-    try:
-        test = _group(deque(_names_joined(tokens(text))))
-    except IndexError:
-        raise TriggerError("The trigger stops in the middle of a condition or of parentheses.") from None
-    if test is None:
-        raise TriggerError(
-            "The trigger has no condition that Segment knows. "
-            "Conditions start with type, event, name, userId, properties, traits or context."
-        )
+    return compile_reading(read(text))
+
+
+def compile_reading(reading: Reading) -> Trigger:
+    """Compile what was read of a trigger, as `compile_trigger` does."""
+    test = _test(reading)
 
     def trigger(event: Any) -> bool:
         if type(event) is not dict:
@@ -61,54 +52,13 @@ def compile_trigger(text: str) -> Trigger:
     return trigger
 
 
-def _names_joined(found: list[Token]) -> list[Token]:
-    """`properties . total` is one name."""
-    names: list[Token] = []
-    index = 0
-    while index < len(found):
-        token = found[index]
-        after = found[index + 1] if index + 1 < len(found) else None
-        if names and names[-1].kind == "ident" and token.kind == "dot" and after is not None and after.kind == "ident":
-            names[-1] = Token("ident", f"{names[-1].value}.{after.value}")
-            index += 2
-        else:
-            names.append(token)
-            index += 1
-    return names
-
-
-def _group(waiting: deque[Token]) -> Test | None:
-    """One level: its conditions, joined by the last `and` or `or` in it. None where there is no condition."""
-    tests: list[Test] = []
-    connector = "and"
-    while waiting and (token := waiting.popleft()).kind != "eos":
-        if token.kind == "ident":
-            field = token.value.split(".")[0]
-            if field in jsvalues.OBJECT_MEMBERS:
-                # Segment takes these for fields, and then makes no condition of them.
-                waiting.popleft()
-                waiting.popleft()
-            elif field in _FIELDS:
-                operator, value = waiting.popleft(), waiting.popleft()
-                tests.append(_condition(token.value, operator.value, value))
-            elif token.value in _FUNCTIONS:
-                tests += _function(token.value, waiting, negate=False)
-        elif token == ("operator", "!"):
-            if waiting[0].kind == "ident" and waiting[0].value in _FUNCTIONS:
-                tests += _function(waiting.popleft().value, waiting, negate=True)
-        elif token.kind == "parenleft":
-            inside: deque[Token] = deque()
-            while (token := waiting.popleft()).kind != "parenright":
-                inside.append(token)
-            inside.append(Token("eos", "eos"))
-            test = _group(inside)
-            # Segment keeps a group without conditions as a hole, and fails on it with every event it comes to.
-            tests.append(test if test is not None else _hole)
-        elif token.kind == "conditional":
-            connector = token.value
-    if len(tests) <= 1:
-        return tests[0] if tests and tests[0] is not _hole else None
-    return _all(tuple(tests)) if connector == "and" else _any(tuple(tests))
+def _test(reading: Reading | None) -> Test:
+    if reading is None:
+        return _hole
+    if isinstance(reading, Condition):
+        return _condition(reading)
+    tests = tuple(_test(item) for item in reading.items)
+    return _all(tests) if reading.connector == "and" else _any(tests)
 
 
 def _all(tests: tuple[Test, ...]) -> Test:
@@ -139,77 +89,25 @@ def _hole(_event: Any) -> bool:
     raise TriggerError("Parentheses in the trigger have no condition in them.")
 
 
-def _function(name: str, waiting: deque[Token], *, negate: bool) -> list[Test]:
-    """`contains(field, "text")` and `match(field, "text*")` or `match(field, "*text")`."""
-    waiting.popleft()
-    if not waiting:
-        raise TriggerError(f"{name}() is missing a 1st argument.")
-    field = waiting.popleft().value
-    if waiting:
-        waiting.popleft()
-    if not waiting:
-        raise TriggerError(f"{name}() is missing a 2nd argument.")
-    argument = waiting.popleft()
-    if waiting:
-        waiting.popleft()
-    sought = jsvalues.to_string(_value(argument))
-    operator = "contains"
-    if name == "match" and argument.value.endswith('*"'):
-        operator, sought = "starts_with", sought[:-1]
-    elif name == "match":
-        # Whatever stands first is taken for the star: match(event, "exact") looks for texts that end in "xact".
-        operator, sought = "ends_with", jsvalues.joined(jsvalues.utf16(sought)[1:])
-    if field not in ("event", "name", "userId") and not field.startswith(_OBJECTS):
-        return []
-    return [OPERATORS[f"not_{operator}" if negate else operator](_look(field), sought)]
+def _condition(condition: Condition) -> Test:
+    keys, operator, value = condition.keys, condition.operator, condition.value
+    if keys is not None and len(keys) == 1 and operator in ("=", "!="):
+        return _scalar_equals(keys[0], value, wanted=operator == "=")
+    # Any word may stand where the operator should, and then the condition never holds.
+    return OPERATORS.get(operator, _never)(_look(keys), value)
 
 
-def _value(token: Token) -> Any:
-    """What a token means on the right-hand side. Single quotes stay part of the text, as Segment has it."""
-    if token.kind == "string":
-        return token.value.removeprefix('"').removesuffix('"')
-    if token.kind == "number":
-        return jsvalues.to_number(token.value)
-    if token.kind == "ident" and token.value in ("true", "false"):
-        return token.value == "true"
-    return token.value
-
-
-def _condition(field: str, operator: str, token: Token) -> Test:
-    """`field operator value`, where the kind of the value can turn `=` into another test."""
-    kind = field.split(".", maxsplit=1)[0]
-    value = _value(token)
-    if operator in ("=", "!="):
-        wanted = operator == "="
-        if token.value == "null" and kind not in ("type", "event"):
-            operator = "not_exists" if wanted else "exists"
-        elif wanted and token.value in ("true", "false") and kind in ("userId", *_OBJECTS):
-            operator = f"is_{token.value}"
-        elif token.kind == "number" and kind in _OBJECTS:
-            operator = "number_equals" if wanted else "number_not_equals"
-        elif kind not in _OBJECTS:
-            return _scalar_equals(kind, jsvalues.to_string(value), wanted=wanted)
-    look = _look(field)
-    # Any token may stand where the operator should, and the names of the operators are tokens: `event contains "x"`
-    # works.
-    return OPERATORS.get(operator, _never)(look, value if kind in _OBJECTS else jsvalues.to_string(value))
-
-
-def _look(field: str) -> Resolve:
-    """What a field's name stands for: `type`, `event`, `name`, `userId`, or a path below one of the three objects."""
-    kind = next((name for name in _OBJECTS if field.startswith(name)), None)
-    if kind is None:
-        name = field.split(".", maxsplit=1)[0]
-        return lambda event: event.get(name, UNDEFINED)
-    path = field.removeprefix(f"{kind}.")
-    keys = tuple(_KEY.findall(path))
-    if path and not keys:
+def _look(keys: tuple[str, ...] | None) -> Resolve:
+    if keys is None:
 
         def no_key(_event: Any) -> Any:
-            raise TriggerError(f"{field!r} has no key in it.")
+            raise TriggerError("A field of the trigger has no key in its name.")
 
         return no_key
-    return compile_keys((kind, *keys)) if path else lambda _event: UNDEFINED
+    if len(keys) == 1:
+        name = keys[0]
+        return lambda event: event.get(name, UNDEFINED)
+    return compile_keys(keys) if keys else lambda _event: UNDEFINED
 
 
 def _scalar_equals(name: str, text: str, *, wanted: bool) -> Test:

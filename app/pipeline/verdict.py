@@ -50,6 +50,6 @@ def verdict(error: LoyaltyError) -> Verdict:
         return Verdict("refused", error.sentence)
     if isinstance(error, DestinationError) and error.may_be_done:
         return Verdict("unclear", error.sentence, wait, "either")
-    if isinstance(error, DestinationError) and error.code in DOWN:
+    if isinstance(error, DestinationError) and error.speaks_for_all and error.code in DOWN:
         return Verdict("retry", error.sentence, wait, "destination")
     return Verdict("retry", error.sentence, wait, "either")

@@ -5,31 +5,18 @@ import contextlib
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from typing import Any
-
-import msgspec
 
 from app.db.session import Database
 from app.db.trouble import NOT_THE_WORK
 from app.errors import Busy
 from app.log.log import NewEvent, append
 from app.segment.errors import Backlogged
+from app.segment.refusals import Refusals, Refused, keep
 from app.telemetry import INGESTED, log
 
 MOST_WAITING = 20_000
 """Events that may wait for their append in one process; more are asked to come again, before memory suffers."""
 MOST_AT_ONCE = 2_500
-KEPT_OF_REFUSED = 2_048
-"""Letters of a refused message."""
-
-
-@dataclass(frozen=True)
-class Refused:
-    """A message that was answered 200 and not taken in."""
-
-    code: str
-    message: Any
-    source: str | None
 
 
 @dataclass
@@ -49,6 +36,7 @@ class Intake:
 
     database: Database
     partitions: int
+    refusals: Refusals = field(default_factory=Refusals)
     _waiting: list[_Waiting] = field(default_factory=list)
     _arrived: asyncio.Event = field(default_factory=asyncio.Event)
     _reading: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -65,23 +53,31 @@ class Intake:
             await asyncio.sleep(0)  # held still, so that no other request can begin in this round of the loop
 
     async def store(self, events: list[NewEvent], refused: list[Refused]) -> None:
-        """Hand over what one request brought and wait for its commit."""
-        if sum(waiting.size for waiting in self._waiting) > MOST_WAITING:
-            raise Backlogged("Too many events wait to be stored.", retry_after=2)
-        waiting = _Waiting(events, refused, asyncio.get_running_loop().create_future())
-        self._waiting.append(waiting)
-        self._arrived.set()
-        await waiting.done
+        """Hand over what one request brought and wait for its commit. What is refused and not kept waits for none."""
+        kept = self.refusals.to_keep(refused)
+        if events or kept:
+            if sum(waiting.size for waiting in self._waiting) > MOST_WAITING:
+                raise Backlogged("Too many events wait to be stored.", retry_after=2)
+            waiting = _Waiting(events, kept, asyncio.get_running_loop().create_future())
+            self._waiting.append(waiting)
+            self._arrived.set()
+            await waiting.done
+        self.refusals.count(refused)
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        task = asyncio.create_task(self._run())
+        tasks = [
+            asyncio.create_task(self._run()),
+            asyncio.create_task(self.refusals.keep_writing(self.database)),
+        ]
         try:
             yield
         finally:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            with contextlib.suppress(*NOT_THE_WORK):
+                await self.refusals.write(self.database)
 
     async def _run(self) -> None:
         while True:
@@ -124,10 +120,7 @@ class Intake:
         refused = [refusal for waiting in taken for refusal in waiting.refused]
         async with self.database.transaction() as connection:
             if refused:
-                await connection.executemany(
-                    "INSERT INTO reject (source, code, message, received_at) VALUES ($1, $2, $3, now())",
-                    [(row.source, row.code, _kept(row.message)) for row in refused],
-                )
+                await keep(connection, refused)
             fresh = await append(connection, events, self.partitions) if events else set()
         taken_in = Counter((event.source, "stored" if event.message_id in fresh else "duplicate") for event in events)
         for (source, outcome), count in taken_in.items():
@@ -135,12 +128,3 @@ class Intake:
         for event in events:
             if event.order_id is not None:
                 log.info("event.stored", order_id=event.order_id, source=event.source)
-        for refusal in refused:
-            INGESTED.labels(refusal.source or "unknown", refusal.code).inc()
-
-
-def _kept(message: Any) -> str:
-    """A refused message as it is kept: whole when it is small, else its beginning, so that nobody gets a free disk."""
-    text = msgspec.json.encode(message).decode()
-    kept = {"message": message} if len(text) <= KEPT_OF_REFUSED else {"beginning": text[:KEPT_OF_REFUSED]}
-    return msgspec.json.encode(kept).decode()

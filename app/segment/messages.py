@@ -1,6 +1,7 @@
 """Messages at the door: checked with Segment's rejection codes, completed, stamped. Pure."""
 
 import contextlib
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,8 +14,13 @@ import msgspec
 from app.log.log import NewEvent
 
 TYPES = frozenset({"identify", "track", "page", "screen", "group", "alias"})
+CALLS = {**{type_: type_ for type_ in TYPES}, **{type_[0]: type_ for type_ in TYPES}}
+"""The types by what a path may call them: the whole word, or its first letter as the browser's library has it."""
 MAX_MESSAGE = 32 * 1024
 MAX_MESSAGE_ID = 100
+_MAY_BE_NULL = frozenset({"traits", "properties"})
+_NEEDED_IDS = {"group": ("groupId",), "alias": ("previousId", "userId")}
+"""Beside an id of the person."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +51,12 @@ def rejection(message: Any) -> str | None:
             return "event_not_defined"
         if not isinstance(message["event"], str):
             return "event_not_string"
-    if (type_ == "group" and not message.get("groupId")) or (type_ == "alias" and not message.get("previousId")):
+    if any(not message.get(name) for name in _NEEDED_IDS.get(type_, ())):
         return "id_required"
+    if type_ in {"page", "screen"}:
+        for name, code in (("name", "name_not_string"), ("category", "category_not_string")):
+            if message.get(name) is not None and not isinstance(message[name], str):
+                return code
     for name, code in (("properties", "properties_not_object"), ("traits", "traits_not_object")):
         if message.get(name) is not None and not isinstance(message[name], dict):
             return code
@@ -60,26 +70,47 @@ def complete(message: dict[str, Any], envelope: Envelope, received_at: datetime)
     nothing to correct by, and the time that was given counts.
     """
     sent_at = _moment(message.get("sentAt")) or envelope.sent_at
-    original = _moment(message.get("timestamp"))
+    given = message.get("timestamp")
+    original = _moment(given)
     timestamp = original or received_at
     if original is not None and sent_at is not None:
         # Two clocks that are millennia apart have no difference to correct by.
         with contextlib.suppress(OverflowError):
             timestamp = received_at - (sent_at - original)
-    done = dict(message)
+    done = _without_nulls(message)
     for name, merged in (("context", envelope.context), ("integrations", envelope.integrations)):
-        own = message.get(name)
         if merged:
+            own = message.get(name)
             done[name] = {**merged, **own} if isinstance(own, dict) else dict(merged)
-    done["messageId"] = message.get("messageId") or f"api-{uuid4()}"
+    if not message.get("messageId"):
+        done["messageId"] = f"api-{uuid4()}"
     if original is not None:
-        done["originalTimestamp"] = _text(original)
+        done["originalTimestamp"] = given if _is_text(given) else _text(original)
     if sent_at is not None:
-        done["sentAt"] = _text(sent_at)
+        done["sentAt"] = _text_of_many(sent_at)
     done["timestamp"] = _text(timestamp)
-    done["receivedAt"] = _text(received_at)
-    # The client libraries send absent ids and names as null: to a trigger, null and absent are the same.
-    return {name: value for name, value in done.items() if value is not None or name in {"traits", "properties"}}
+    done["receivedAt"] = _text_of_many(received_at)
+    return done
+
+
+def as_segment_completed_it(message: dict[str, Any], received_at: datetime) -> dict[str, Any]:
+    """A message that has passed Segment: merged, stamped and corrected there, which once more would spoil it.
+
+    What Segment left out is filled in. An id is made of the message itself, so that a repetition has the same one.
+    """
+    done = _without_nulls(message)
+    done.pop("writeKey", None)
+    if not message.get("messageId"):
+        done["messageId"] = f"segment-{hashlib.sha256(msgspec.json.encode(message)).hexdigest()[:32]}"
+    came = _moment(message.get("receivedAt")) or received_at
+    done["receivedAt"] = _text(came)
+    done["timestamp"] = _text(_moment(message.get("timestamp")) or came)
+    return done
+
+
+def _without_nulls(message: dict[str, Any]) -> dict[str, Any]:
+    """The client libraries send absent ids and names as null: to a trigger, null and absent are the same."""
+    return {name: value for name, value in message.items() if value is not None or name in _MAY_BE_NULL}
 
 
 def new_event(message: dict[str, Any], source: str, received_at: datetime) -> NewEvent:
@@ -103,14 +134,24 @@ def _moment(value: Any) -> datetime | None:
         return None
     try:
         moment = datetime.fromisoformat(value)
+        if moment.tzinfo is UTC:
+            return moment
         return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
     except (ValueError, OverflowError):  # no time, or one that leaves the calendar on its way to UTC
         return None
 
 
-@lru_cache(maxsize=16)  # a batch has its times of sending and receiving in each of its messages
 def _text(moment: datetime) -> str:
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return moment.isoformat(timespec="milliseconds")[:-6] + "Z"
+
+
+_text_of_many = lru_cache(maxsize=16)(_text)
+"""A batch has its times of sending and receiving in each of its messages."""
+
+
+def _is_text(value: Any) -> bool:
+    """Whether a time that can be read is written as we write it, as most libraries do."""
+    return len(value) == 24 and value[7] == "-" and value[10] == "T" and value[19] == "." and value[23] == "Z"
 
 
 def envelope_of(body: Mapping[str, Any]) -> Envelope:

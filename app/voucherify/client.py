@@ -6,7 +6,7 @@ It never retries: who calls it knows whether that is safe. Bodies and keys are n
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Final, Self
 from urllib.parse import urlsplit
 
 import httpx
@@ -21,14 +21,16 @@ from app.errors import (
     VoucherifyUnavailable,
     VoucherifyUnclear,
 )
+from app.http import answers
 from app.settings import Settings
 from app.telemetry import VOUCHERIFY_CALLS, VOUCHERIFY_SECONDS
 
-NOT_NOW = frozenset({408, 423, 429, 500, 503}) | frozenset(range(505, 600))
-LONGEST_WAIT = 3600.0
-"""Seconds. Whatever is asked for, it is tried again after this: one absurd header must not stop a programme."""
-UNCLEAR = frozenset({502, 504})
-"""A gateway answered for Voucherify: whether the request got through is not known."""
+KINDS: Final[Mapping[answers.Meaning, type[VoucherifyError]]] = {
+    "refused": VoucherifyRefused,
+    "rejects_keys": VoucherifyRejectsKeys,
+    "not_now": VoucherifyUnavailable,
+    "unclear": VoucherifyUnclear,
+}
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,8 @@ class Call:
     status: int
     answered: Any
     milliseconds: float
+    rest: float = 0.0
+    """Seconds that Voucherify asks to be left alone after this, by its rate headers."""
 
 
 POOLS, CONNECTIONS = 13, 4
@@ -136,15 +140,18 @@ class Client:
             ) from error
         finally:
             self._busy[pool] -= 1
-        call = self._seen(method, path, body, response.status_code, _parsed(response), started)
+        answered, rest = answers.parsed(response.content), answers.rest(response.headers)
+        call = self._seen(method, path, body, response.status_code, answered, started, rest)
         if not response.is_success:
             raise failure(response.status_code, call.answered, response.headers)
         return call
 
-    def _seen(self, method: str, path: str, sent: Any, status: int, answered: Any, started: float) -> Call:
+    def _seen(
+        self, method: str, path: str, sent: Any, status: int, answered: Any, started: float, rest: float = 0.0
+    ) -> Call:
         seconds = time.perf_counter() - started
         count(method, path, status, seconds)
-        call = Call(method, path, sent, status, answered, round(seconds * 1000, 1))
+        call = Call(method, path, sent, status, answered, round(seconds * 1000, 1), rest)
         if self.observe is not None:
             self.observe(call)
         return call
@@ -175,32 +182,6 @@ def failure(status: int, answer: Any, headers: Mapping[str, str]) -> VoucherifyE
     key = str(body.get("key") or "")
     told = ": ".join(str(part) for part in (body.get("message"), body.get("details")) if part) or str(answer)[:200]
     sentence = f"Voucherify answered {status}{f' {key}' if key else ''}: {told}"
-    kind: type[VoucherifyError] = VoucherifyRefused
-    if status in UNCLEAR:
-        kind = VoucherifyUnclear
-    elif status in NOT_NOW:
-        kind = VoucherifyUnavailable
-    elif status in {401, 403}:
-        kind = VoucherifyRejectsKeys
-    return kind(sentence, code=status, key=key, answer=answer, retry_after=_retry_after(headers))
-
-
-def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds until the next call is allowed: `Retry-After` (seconds), else `X-Rate-Limit-Retry` (epoch seconds)."""
-    try:
-        if "retry-after" in headers:
-            return min(max(0.0, float(headers["retry-after"])), LONGEST_WAIT)
-        if headers.get("x-rate-limit-remaining") == "0" and "x-rate-limit-retry" in headers:
-            return min(max(0.0, float(headers["x-rate-limit-retry"]) - time.time()), LONGEST_WAIT)
-    except ValueError:
-        pass
-    return None
-
-
-def _parsed(response: httpx.Response) -> Any:
-    if not response.content:
-        return None
-    try:
-        return msgspec.json.decode(response.content)
-    except (ValueError, RecursionError):  # msgspec's own, bytes that are not UTF-8, and a tower of brackets
-        return response.text
+    return KINDS[answers.meaning(status)](
+        sentence, code=status, key=key, answer=answer, retry_after=answers.retry_after(headers)
+    )

@@ -17,6 +17,7 @@ class Webhook(SQLModel, table=True):
     __table_args__ = (
         UniqueConstraint("source_id", "event_id"),
         Index("ix_webhook_pending", "due_at", "id", postgresql_where=text("status = 'pending'")),
+        Index("ix_webhook_failed", "id", postgresql_where=text("status = 'failed'")),
         Index("ix_webhook_done", "applied_at", postgresql_where=text("status IN ('applied', 'ignored')")),
         Index("ix_webhook_order_id", "order_id", postgresql_where=text("order_id IS NOT NULL")),
     )

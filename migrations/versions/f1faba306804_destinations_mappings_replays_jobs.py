@@ -171,11 +171,13 @@ def upgrade() -> None:
     op.add_column("destination_state", sa.Column("rest_until", sa.DateTime(timezone=True), nullable=True))
     op.add_column("destination_state", sa.Column("paused_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("destination_state", sa.Column("paused_by", sqlmodel.sql.sqltypes.AutoString(), nullable=True))
+    op.create_index("ix_webhook_failed", "webhook", ["id"], postgresql_where=sa.text("status = 'failed'"))
     op.add_column("reject", sa.Column("address", sqlmodel.sql.sqltypes.AutoString(), nullable=True))
 
 
 def downgrade() -> None:
     op.drop_column("reject", "address")
+    op.drop_index("ix_webhook_failed", table_name="webhook", postgresql_where=sa.text("status = 'failed'"))
     op.drop_column("destination_state", "paused_by")
     op.drop_column("destination_state", "paused_at")
     op.drop_column("destination_state", "rest_until")

@@ -124,3 +124,10 @@ def test_against_voucherify(changed: dict[str, Any], there: dict[str, Any] | Non
 def test_only_what_voucherify_may_know_is_asked_about(changed: dict[str, Any], asked: bool) -> None:
     """A call is spent on an order that was redeemed for or delivered, and on no other."""
     assert orders.asks(replace(DONE, **changed), PAYS) == asked
+
+
+def test_a_refunded_order_may_be_canceled_in_voucherify() -> None:
+    """CANCELED there is a difference for an order that was paid, unless a refund of it was sent."""
+    theirs = {"status": "CANCELED", "amount": DONE.amount}
+    assert [finding.kind for finding in check_against(DONE, theirs, PAYS)] == ["order_not_paid"]
+    assert list(check_against(replace(DONE, refunded=True), theirs, PAYS)) == []

@@ -28,7 +28,7 @@ from typing import Any
 
 KINDS = {"app.main": "web", "app.worker": "worker", "app.sandbox": "sandbox", "app.pipeline.function_host": "function"}
 OURS = ("app.", "pos_simulator.", "mobile_api.", "functions.", "segment.")
-THROUGH = ("app.db.", "app.sandbox.store", "app.voucherify.client")
+THROUGH = ("app.db.", "app.sandbox.store", "app.voucherify.client", "app.destinations.web")
 """Who calls these tells more than they do."""
 PARENT = "parent"
 WRITES = re.compile(r"\s*(INSERT|UPDATE|DELETE|WITH\b.*?\b(INSERT|UPDATE|DELETE))\b", re.DOTALL)

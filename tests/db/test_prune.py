@@ -185,3 +185,26 @@ async def test_a_large_backlog_goes_in_batches(database: Database, monkeypatch: 
     )
     assert await Pruner(database, KEEP).run_once() == 700
     assert await left(database, "event_key", "count(*)") == [700]
+
+
+@pytest.mark.parametrize("days", [2, 20])
+async def test_message_ids_are_kept_as_long_as_is_set(database: Database, days: int) -> None:
+    """The window in which a repetition is known is the one that is set; counts of refusals stay for 30 days."""
+    for age in (1, 3, 19, 21, 40):
+        await run(
+            database,
+            """INSERT INTO event_key (message_id, received_at) VALUES ($1, now() - make_interval(days => $2))""",
+            str(age),
+            age,
+        )
+        await run(
+            database,
+            """INSERT INTO reject_count (source, code, hour, count)
+               VALUES ('till', 'bad_request', now() - make_interval(days => $1), 1)""",
+            age,
+        )
+    await Pruner(database, KEEP.model_copy(update={"message_ids_days": days})).run_once()
+    assert {int(kept) for kept in await left(database, "event_key", "message_id")} == {
+        age for age in (1, 3, 19, 21, 40) if age < days
+    }
+    assert await left(database, "reject_count", "count(*)") == [4]

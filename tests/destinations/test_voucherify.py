@@ -183,12 +183,24 @@ def test_connection_tests_send_nothing() -> None:
     assert all((request.method, request.body) == ("GET", None) for request in asked)
 
 
-def test_an_order_is_taken_once() -> None:
-    """Of our presets exactly one takes a completed order, and it is not the custom event."""
-    order = {"type": "track", "event": "Order Completed", "userId": "u1"}
+@pytest.mark.parametrize(
+    ("event", "action"),
+    [("Order Completed", "orderPaid"), ("Order Refunded", "orderRefunded"), ("Else", "addCustomEvent")],
+)
+def test_an_order_is_taken_once(event: str, action: str) -> None:
+    """Of our presets exactly one takes an event of an order, and it is not the custom event."""
+    order = {"type": "track", "event": event, "userId": "u1"}
     taking = [preset.action for preset in PRESETS if compile_trigger(preset.trigger)(order)]
 
-    assert taking == ["orderPaid"]
+    assert taking == [action]
+
+
+@pytest.mark.parametrize("event", ["Order Completed", "Order Refunded"])
+def test_orders_of_nobody_are_left_out(event: str) -> None:
+    """Without a userId there is no customer: neither the order nor its refund goes to Voucherify."""
+    order = {"type": "track", "event": event, "anonymousId": "a1"}
+
+    assert not [preset for preset in PRESETS if compile_trigger(preset.trigger)(order)]
 
 
 @pytest.mark.skipif(not VECTORS.exists(), reason="../shared/conformance, Segment's recorded presets, is not here")

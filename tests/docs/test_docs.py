@@ -46,6 +46,7 @@ def web(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Litestar:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("DATA_DIR", str(tmp_path / "data"))
     monkeypatch.setenv("DATABASE_URL", "postgresql://nobody@127.0.0.1:1/nothing")
+    monkeypatch.setenv("SEGMENT_WEBHOOK_SECRET", "without one, its route is not there")
     monkeypatch.chdir(tmp_path)
     return main.create_app(load_settings())
 

@@ -43,6 +43,21 @@ async def test_what_was_put_in_arrives_in_order(outbox: Outbox, receiver: Receiv
     assert not await outbox.relay(receiver.url).run_once()
 
 
+async def test_what_was_emitted_goes_out_as_it_is(outbox: Outbox, receiver: Receiver) -> None:
+    """A repetition has the id and the time of the first try, and only `sentAt`, beside the batch, is of its own."""
+    await outbox.put("m1", total=1)
+    receiver.answer = lambda _: (503, {})
+    await outbox.relay(receiver.url).run_once()
+    receiver.answer = lambda _: (200, {})
+    await outbox.let_time_pass()
+    await drain(outbox, receiver)
+    (row,) = await outbox.rows()
+    first, again = receiver.requests
+    assert first["batch"] == again["batch"] == [row["message"]]
+    assert {"messageId", "timestamp"} < set(row["message"])
+    assert first["sentAt"] < again["sentAt"]
+
+
 async def test_a_message_emitted_twice_is_one(outbox: Outbox, receiver: Receiver) -> None:
     """A messageId that is in the outbox already is left alone."""
     await outbox.put("m1", total=1)

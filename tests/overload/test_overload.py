@@ -20,7 +20,7 @@ from app.db import session
 from app.segment import write_keys
 from app.segment.backlog import Backlog
 from app.segment.intake import Intake
-from app.segment.write_keys import WriteKeys
+from app.segment.write_keys import KeyOwner, WriteKeys
 from tests.conftest import MakeDatabase
 from tests.web import Web, open_web
 from tests.webhooks.notices import movement, send
@@ -218,6 +218,7 @@ async def test_a_door_that_is_too_far_ahead_asks_to_wait(make_database: MakeData
     assert_asks_to_come_again(refused)
     assert refused.json()["code"] == "too_many_requests"
     assert (caught.value.status, parse_retry_after(caught.value.response)) == (429, 30)
+    assert refused.headers["x-ratelimit-reset"] == "30"
 
 
 async def test_the_backlog_is_measured_once_a_second(web: Web) -> None:
@@ -249,16 +250,16 @@ async def test_between_two_requests_that_are_read_everybody_else_has_a_turn(web:
 async def test_a_write_key_is_remembered_for_a_moment(
     web: Web, write_key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A key that was just seen costs no query; one that was revoked is refused when the moment is over."""
+    """A key that was just seen costs no query; that its source was disabled is known when the moment is over."""
     monkeypatch.setattr(write_keys, "REMEMBERED", 0.3)
     keys = WriteKeys(web.database)
-    assert await keys.source_of(write_key) == "till"
+    assert await keys.owner_of(write_key) == KeyOwner("till", enabled=True)
     async with web.database.connection() as connection:
         await connection.execute("UPDATE source SET enabled = false WHERE slug = 'till'")
         try:
-            assert await keys.source_of(write_key) == "till"
+            assert await keys.owner_of(write_key) == KeyOwner("till", enabled=True)
             await asyncio.sleep(0.35)
-            assert await keys.source_of(write_key) is None
+            assert await keys.owner_of(write_key) == KeyOwner("till", enabled=False)
         finally:
             await connection.execute("UPDATE source SET enabled = true WHERE slug = 'till'")
 
@@ -268,6 +269,6 @@ async def test_what_is_remembered_of_keys_is_bounded(web: Web, monkeypatch: pyte
     monkeypatch.setattr(write_keys, "MOST_REMEMBERED", 10)
     keys: Any = WriteKeys(web.database)
     for number in range(30):
-        assert await keys.source_of(f"stranger-{number}") is None
-    assert await keys.source_of("x" * 100_000) is None
+        assert await keys.owner_of(f"stranger-{number}") is None
+    assert await keys.owner_of("x" * 100_000) is None
     assert list(keys._known) == [f"stranger-{number}" for number in range(20, 30)]

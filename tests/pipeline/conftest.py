@@ -9,6 +9,7 @@ from pydantic import SecretStr
 
 from app.backoff import backoff
 from app.db.session import Database
+from app.pipeline.books import Books
 from app.pipeline.deliver import Deliverer
 from app.pipeline.functions import FunctionPool
 from app.pipeline.send import Sender
@@ -55,11 +56,12 @@ async def deliverer(database: Database, pipeline_sandbox: str) -> AsyncIterator[
         clients.append(client)
         api = {"apiKey": KEYS["X-App-Id"], "secretKey": more.pop("key", "app-token"), "customURL": pipeline_sandbox}
         known = registry(database, more.pop("settings", {**api, "transport": "v1", "api": api}))
-        transports = {"voucherify": client}
+        transports, books = {"voucherify": client}, Books(database)
         given: dict[str, Any] = {
             "database": database,
             "owner": "deliverer",
-            "sender": Sender(database, transports, more.pop("interval", 0.0)),
+            "books": books,
+            "sender": Sender(database, books, transports, more.pop("interval", 0.0)),
             "watch": Watch(database, transports, known, 10),
             "pool": FunctionPool(database, 1),
             "registry": known,

@@ -3,6 +3,8 @@
 It keeps everything undefined until the very end, where the compiled form drops it on the way.
 """
 
+import json
+import re
 from typing import Any
 
 from app import jsvalues
@@ -62,6 +64,60 @@ def if_(options: Any, payload: Any) -> Any:
     return UNDEFINED
 
 
+def template(operand: Any, payload: Any) -> Any:
+    text = resolve(operand, payload)
+    if not isinstance(text, str):
+        raise Failed
+    for pattern in (r"\{\{\{([^}]+)\}\}\}", r"\{\{([^}]+)\}\}"):
+        text = re.sub(pattern, lambda found: filled(payload, found[1]), text)
+    return text
+
+
+def filled(payload: Any, place: str) -> str:
+    value = get({} if payload is UNDEFINED else payload, jsvalues.trim(place))
+    return "" if value is None or value is UNDEFINED else jsvalues.to_string(value)
+
+
+def case(options: Any, payload: Any) -> Any:
+    if not truthy(options.get("operator", UNDEFINED)):
+        raise Failed
+    value = resolve(options["value"], payload) if truthy(options.get("value", UNDEFINED)) else UNDEFINED
+    if not isinstance(value, str):
+        return value
+    if options["operator"] not in ("lower", "upper"):
+        raise Failed
+    return value.lower() if options["operator"] == "lower" else value.upper()
+
+
+def replace(options: Any, payload: Any) -> Any:
+    if not truthy(options["value"]):
+        return UNDEFINED
+    value = resolve(options["value"], payload)
+    if isinstance(value, (bool, int, float)):
+        value = jsvalues.to_string(value)
+    if not isinstance(value, str):
+        return ""
+    flags = re.IGNORECASE if options.get("ignorecase") else re.NOFLAG
+    count = 0 if options.get("global", True) else 1
+    return re.sub(
+        re.escape(options["pattern"]), lambda _: options.get("replacement", ""), value, count=count, flags=flags
+    )
+
+
+def json_(options: Any, payload: Any) -> Any:
+    if not truthy(options["value"]):
+        raise Failed
+    value = resolve(options["value"], payload)
+    if options["mode"] == "encode":
+        return jsvalues.stringify(value)
+    if options["mode"] != "decode":
+        return UNDEFINED
+    try:
+        return json.loads(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
+
+
 def array_path(operand: Any, payload: Any) -> Any:
     first, shape = (*operand, UNDEFINED, UNDEFINED)[:2]
     root = get(payload, first.replace("$.", "", 1)) if isinstance(first, str) else resolve(first, payload)
@@ -114,6 +170,10 @@ def transform_(options: Any, payload: Any) -> Any:
 
 DIRECTIVES = {
     "@path": path,
+    "@template": template,
+    "@case": case,
+    "@replace": replace,
+    "@json": json_,
     "@if": if_,
     "@arrayPath": array_path,
     "@merge": merge,

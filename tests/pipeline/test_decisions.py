@@ -141,7 +141,7 @@ async def test_a_lane_in_work_is_not_stolen(database: Database) -> None:
     now_held = await lane(database)
     assert (now_held["owner"], now_held["due"]) == (claimed.holder, False)
     async with database.transaction() as connection:
-        await lanes.leave(connection, claimed)
+        await lanes.leave(connection, [claimed])
     left = await lane(database)
     assert (left["owner"], left["due"]) == (None, True)
 

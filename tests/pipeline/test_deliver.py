@@ -252,12 +252,15 @@ async def test_rows_of_a_person_go_in_order_and_persons_side_by_side(
 ) -> None:
     """Each person's rows leave in the order of their events; a slow person holds nobody else up."""
     left: list[str] = []
+    all_fast = asyncio.Event()
 
     async def slow(request: httpx.Request) -> httpx.Response:
         name = request.content.decode().partition('"event":"')[2].partition('"')[0]
         if name.startswith("slow"):
-            await asyncio.sleep(0.05)
+            await all_fast.wait()
         left.append(name)
+        if len(left) == 5:
+            all_fast.set()
         return httpx.Response(200, json={})
 
     await routed(

@@ -21,7 +21,7 @@ async def claim(database: Database, owner: str = "w", seconds: float = 10, limit
 
 async def leave(database: Database, lane: Claim) -> None:
     async with database.transaction() as connection:
-        await lanes.leave(connection, lane)
+        await lanes.leave(connection, [lane])
 
 
 async def finish_all(database: Database) -> None:
@@ -78,7 +78,7 @@ async def test_a_row_that_comes_just_after_its_lane_was_left_is_not_forgotten(da
     async with database.connection() as leaving:
         transaction = leaving.transaction()
         await transaction.start()
-        await lanes.leave(leaving, lane)
+        await lanes.leave(leaving, [lane])
         routing = asyncio.create_task(router(database).run_once())
         await asyncio.sleep(0.2)
         assert not routing.done()  # it waits for the worker's lock on the lane
@@ -128,14 +128,16 @@ async def test_a_worker_that_lost_its_lane_changes_nothing(database: Database) -
     await routed(database, track())
     (lost,) = await claim(database, "w", 0.1)
     async with database.connection() as connection:
-        (row,) = await attempts.waiting(connection, lost)
+        ((row,),) = await attempts.waiting(connection, [lost])
     await asyncio.sleep(0.2)
     (held,) = await claim(database, "w")  # the same worker claims it again: what it had begun is void all the same
     async with database.transaction() as connection:
         assert not await lanes.prolong(connection, lost, 60)
-        assert await attempts.start(connection, lost, row, Request("POST", "http://x.y", {})) is None
-        assert not await attempts.finish(connection, lost, row, "delivered", Verdict("delivered", ""), 0, passed=False)
-        await lanes.leave(connection, lost)
+        trying = attempts.Trying(lost, row, Request("POST", "http://x.y", {}), "send")
+        assert await attempts.start(connection, [trying]) == [None]
+        finished = attempts.Finished(lost, row, "delivered", Verdict("delivered", ""), 0, passed=False)
+        assert await attempts.finish(connection, [finished]) == [False]
+        await lanes.leave(connection, [lost])
         assert await connection.fetchval("SELECT status FROM delivery") == "pending"
         assert await connection.fetchval("SELECT owner FROM lane") == held.holder
         assert await lanes.prolong(connection, held, 60)

@@ -4,6 +4,7 @@ The person's side is here a second time, apart from the code: a random tree with
 write. A comparison with a value of another type is neither true nor false, as in SQL, and so is its opposite.
 """
 
+import operator
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,21 +44,19 @@ class Compared:
             if not isinstance(found, str):
                 return None
             if self.operator == "contains":
-                return self.value in found
-            return found.startswith(self.value[:-1]) if self.value[-1] == "*" else found.endswith(self.value[1:])
+                return str(self.value) in found
+            pattern = str(self.value)
+            return found.startswith(pattern[:-1]) if pattern.endswith("*") else found.endswith(pattern[1:])
         if isinstance(self.value, str):
-            return (found == self.value) == (self.operator == "=")
+            return bool(found == self.value) is (self.operator == "=")
         if isinstance(self.value, bool):
-            equal = found is self.value if isinstance(found, bool) or not there else None
-            return equal if equal is None else equal == (self.operator == "=")
+            if there and not isinstance(found, bool):
+                return None
+            return (found is self.value) == (self.operator == "=")
         if isinstance(found, bool) or not isinstance(found, (int, float)):
             return None
-        return {
-            "=": found == self.value,
-            "!=": found != self.value,
-            "<": found < self.value,
-            ">=": found >= self.value,
-        }[self.operator]
+        compare = {"=": operator.eq, "!=": operator.ne, "<": operator.lt, ">=": operator.ge}[self.operator]
+        return bool(compare(found, self.value))
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,7 @@ EVENT = {
         # An `else` that counts as false is no `else`.
         ({"@if": {"exists": {"@path": "$.nope"}, "then": 1, "else": 0}}, UNDEFINED),
         ({"@case": {"operator": "upper", "value": {"@path": "$.type"}}}, "TRACK"),
+        ({"@case": {"operator": "lower", "value": " ŁÓDŹ 1 "}}, " łódź 1 "),
         ({"@replace": {"pattern": "-", "replacement": "[$&]", "value": {"@path": "$.properties.note"}}}, "a[-]b[-]c"),
         (
             {

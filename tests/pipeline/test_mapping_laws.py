@@ -15,7 +15,23 @@ from tests.pipeline import plain_interpreter
 
 KEYS = st.sampled_from(["a", "b", "c", "traits", "0", "length", ""])
 TEXTS = st.sampled_from(
-    ["", "x", "$.a", "$.a.b", "$.traits.a", "a[0]", "{{a}}", "{{{b}}}", "left", "right", "lower", "é😀"]
+    [
+        "",
+        "x",
+        " X y",
+        "$.a",
+        "$.a.b",
+        "$.traits.a",
+        "a[0]",
+        "{{a}}",
+        "{{{b}}}",
+        "{{ a.b }} {{{a}}",
+        "{{a}}}",
+        "left",
+        "right",
+        "lower",
+        "é😀",
+    ]
 )
 SCALARS = st.none() | st.booleans() | st.integers(-3, 3) | st.floats(allow_nan=False, allow_infinity=False) | TEXTS
 JSON = st.recursive(
@@ -30,6 +46,32 @@ def _directives(inner: SearchStrategy[Any]) -> SearchStrategy[Any]:
     shapes = st.dictionaries(KEYS, inner, max_size=3)
     return st.one_of(
         st.builds(lambda path: {"@path": path}, PATHS),
+        st.builds(lambda text: {"@template": text}, TEXTS | PATHS | inner),
+        st.builds(
+            lambda operator, value: {"@case": {"operator": operator, "value": value}},
+            st.sampled_from(["lower", "upper", "title"]),
+            TEXTS | st.builds(lambda path: {"@path": path}, PATHS) | inner,
+        ),
+        st.builds(
+            lambda pattern, value, options: {"@replace": {"pattern": pattern, "value": value, **options}},
+            st.sampled_from(["a", "x", ".", "{{"]),
+            TEXTS | st.builds(lambda path: {"@path": path}, PATHS) | inner,
+            st.fixed_dictionaries(
+                {},
+                optional={
+                    "replacement": st.sampled_from(["", "A", "x."]),
+                    "ignorecase": st.booleans(),
+                    "global": st.booleans(),
+                },
+            ),
+        ),
+        st.builds(
+            lambda mode, value: {"@json": {"mode": mode, "value": value}},
+            st.sampled_from(["encode", "decode", "DECODE"]),
+            st.sampled_from(['{"a": [1]}', "[null]", "{", "5"])
+            | st.builds(lambda path: {"@path": path}, PATHS)
+            | inner,
+        ),
         st.builds(lambda value: {"@literal": value}, inner),
         st.builds(lambda value: {"@excludeWhenNull": value}, inner),
         st.builds(lambda a, b, c: {"@if": {"exists": a, "then": b, "else": c}}, inner, inner, inner),
@@ -61,7 +103,7 @@ ANY_MAPPING = st.recursive(
 )
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=600)
 @given(MAPPINGS, EVENTS)
 def test_compiled_is_interpreted(mapping: Any, event: dict[str, Any]) -> None:
     """A compiled mapping gives what Segment's way, interpreting it anew and cleaning up at the end, gives."""

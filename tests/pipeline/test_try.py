@@ -1,6 +1,7 @@
 """./scripts/try, run as a person or another program runs it."""
 
 import json
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,14 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 
-def run(*arguments: str, lines: str = "") -> subprocess.CompletedProcess[str]:
+def run(
+    *arguments: str, lines: str = "", environment: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     """Run the command from another folder, for it finds its own."""
     return subprocess.run(
         [ROOT / "scripts" / "try", *arguments],
         cwd="/",
+        env=environment,
         input=lines,
         capture_output=True,
         text=True,
@@ -61,13 +65,103 @@ def test_one_event_through_the_bridge() -> None:
     shown = run("bridge", "--event", '{"type": "identify", "userId": "u1"}')
 
     assert json.loads(shown.stdout)["requests"][0]["body"] == {"source_id": "u1", "address": {}, "type": "identify"}
+    assert 'taken by Create Or Update Customer: type = "identify"' in shown.stderr
+    assert 'payload: {"source_id":"u1","address":{},"type":"identify"}' in shown.stderr
+    assert 'not taken by Add Custom Event (Track Event): type = "track"' in shown.stderr
+
+
+def test_one_trigger_is_linted() -> None:
+    """A trigger that Segment reads otherwise than it says is answered as Segment does, with a word of warning."""
+    event = '{"type": "page", "event": "Sale"}'
+    shown = run("fql", "--trigger", 'type = "track" OR event = "Sale"', "--event", event)
+
+    assert (shown.returncode, json.loads(shown.stdout)) == (0, {"match": False})
+    assert shown.stderr.splitlines() == [
+        "warning: `OR` is no connector: only small letters are, others are ignored, which leaves `and`.",
+        '  Segment reads: type is "track" and event is "Sale"',
+        '  write instead: type = "track" or event = "Sale"',
+    ]
+
+
+def test_the_mapping_of_an_action() -> None:
+    """With an action the output is what it would send, its own mapping is the default, and traps are told."""
+    event = '{"type": "identify", "userId": 5, "traits": {"firstName": "Ann"}}'
+    shown = run("mapping", "--action", "upsertCustomer", "--event", event)
+
+    assert json.loads(shown.stdout) == {"source_id": "5", "address": {}, "type": "identify"}
+    assert "firstName (read: first_name)" in shown.stderr
+    refused = run("mapping", "--action", "upsertCustomer", "--event", '{"type": "identify"}')
+    assert refused.returncode == 1
+    assert "The root value is missing the required field 'source_id'." in refused.stderr
+
+
+@pytest.fixture
+def nowhere(tmp_path: Path) -> dict[str, str]:
+    """No database that runs, and the sandbox not running either."""
+    return {"PATH": "/usr/bin:/bin", "DATA_DIR": str(tmp_path)}
+
+
+def test_one_event_through_a_function(nowhere: dict[str, str]) -> None:
+    """A dry run shows the event that the function returns and the call that it would have made."""
+    event = {"type": "track", "userId": "u1", "event": "Order Completed", "properties": {"total": 30, "order_id": "o1"}}
+    shown = run("function", "--event", json.dumps(event), environment=nowhere)
+
+    answer = json.loads(shown.stdout)
+    assert list(answer) == ["outcome", "event", "error", "log", "calls"]
+    assert (shown.returncode, answer["outcome"], answer["error"]) == (0, "returned", None)
+    assert answer["event"]["properties"]["earned_coupon"]
+    (call,) = answer["calls"]
+    assert (call["method"], call["path"], call["dry"]) == ("POST", "/v1/publications", True)
+
+
+def test_functions_by_lines(nowhere: dict[str, str]) -> None:
+    """Each line is an event for a function; one process runs them all, and a broken line harms only itself."""
+    questions: list[Any] = [
+        {"event": {"type": "page", "userId": "u1"}},
+        {"event": "text"},
+        {"event": {"type": "page"}, "function": "nope"},
+        {"event": {"type": "delete"}, "function": "voucherify"},
+    ]
+    shown = run("function", lines="\n".join(map(json.dumps, questions)), environment=nowhere)
+
+    returned, no_event, nope, unsupported = map(json.loads, shown.stdout.splitlines())
+    assert (returned["outcome"], returned["event"]) == ("returned", questions[0]["event"])
+    assert no_event == {"error": "The event must be an object with a type."}
+    assert nope == {"error": "There is no function 'nope' in functions/. There is: voucherify."}
+    assert unsupported["outcome"] == "unsupported_event_type"
+
+
+def test_the_examples_of_the_page(nowhere: dict[str, str]) -> None:
+    """Each example in the how-to prints what stands under it."""
+    page = (ROOT / "docs/how-to/try-a-mapping.md").read_text()
+    examples = re.findall(r"^```text\n\$ ((?:[^\n]*\\\n)*[^\n]*)\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    assert {kind for command, _ in examples for kind in re.findall(r"scripts/try (\w+)", command)} == {
+        "mapping",
+        "fql",
+        "bridge",
+        "function",
+    }
+    for command, printed in examples:
+        shown = subprocess.run(
+            ["sh", "-c", f"{command} 2>&1"],
+            cwd=ROOT,
+            env=nowhere,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        assert shown.stdout == printed, command
 
 
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["mapping", "--event", "{}"], "mapping needs --mapping as well"),
+        (["mapping", "--event", "{}"], "mapping needs --mapping or --action as well"),
         (["fql", "--trigger", "type"], "give an --event too"),
+        (["bridge", "--trigger", "x", "--event", "{}"], "bridge takes no --trigger"),
+        (["function", "--function", "nope", "--event", '{"type": "page"}'], "There is no function 'nope'"),
+        (["mapping", "--action", "nope", "--event", "{}"], "invalid choice: 'nope'"),
         (["bridge", "--event", "{oops"], "no file of that name can be read"),
         (["mapping", "--mapping", '{"@bogus": 1}', "--event", "{}"], "has an invalid directive: @bogus"),
     ],

@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from tests.sandbox.programme import LOYALTY, balance, buy, join, loyalty, proportional, rule, send
+from tests.sandbox.serving import Sink
 
 
 async def test_only_becoming_paid_earns_and_only_once(api: httpx.AsyncClient) -> None:
@@ -60,6 +61,30 @@ async def test_an_order_that_is_put_to_paid_earns(api: httpx.AsyncClient) -> Non
     assert await balance(api, card) == 10
     canceled = await send(api, "PUT", "/v1/orders/o-1", {"status": "CANCELED", "metadata": {"why": "return"}})
     assert (canceled["status"], canceled["amount"], canceled["metadata"]) == ("CANCELED", 1000, {"why": "return"})
+
+
+async def test_a_canceled_order_keeps_what_it_earned_and_is_told_once(api: httpx.AsyncClient, sink: Sink) -> None:
+    """Canceling moves no points, tells `customer.order.canceled` once, and takes the order out of the summary."""
+    await loyalty(api)
+    card = await join(api)
+    await send(api, "POST", "/sandbox/webhooks", {"target_url": sink.url})
+    await buy(api, "o-1", 1000)
+    for _ in range(2):
+        await send(api, "PUT", "/v1/orders/o-1", {"status": "CANCELED"})
+    body = (await sink.wait(1, "customer.order.updated"))[0]  # what the second one is
+    assert (body["data"]["order"]["status"], len(sink.of("customer.order.canceled"))) == ("CANCELED", 1)
+    assert await balance(api, card) == 10
+    customer = await send(api, "GET", "/v1/customers/u-1")
+    assert customer["summary"]["orders"]["total_count"] == 0
+
+
+async def test_an_order_that_becomes_paid_again_earns_again(api: httpx.AsyncClient) -> None:
+    """From CANCELED back to PAID it becomes PAID a second time."""
+    await loyalty(api)
+    card = await join(api)
+    for status in ("PAID", "CANCELED", "PAID"):
+        await buy(api, "o-1", 1000, status)
+    assert await balance(api, card) == 20
 
 
 async def test_amounts_come_from_the_items(api: httpx.AsyncClient) -> None:

@@ -58,12 +58,14 @@ def test_an_unknown_row_is_refused() -> None:
     assert done.stdout == ""
 
 
-def test_a_row_as_json() -> None:
+def test_rows_as_json() -> None:
     """With --json each line of stdout is an object with row, value, unit and aim; progress goes to stderr."""
-    done = run("bench", "bridge", "--json")
+    done = run("bench", "mapping", "bridge", "--json")
     assert done.returncode == 0, done.stderr
-    (line,) = map(json.loads, done.stdout.splitlines())
+    mapping, line = map(json.loads, done.stdout.splitlines())
+    assert (mapping["row"], mapping["unit"], mapping["aim"]) == ("mapping", "events/s", 150_000)
     assert (line["row"], line["unit"], line["aim"]) == ("bridge", "requests/s", 50_000)
+    assert mapping["value"] > 0
     assert line["value"] > 0
     assert set(line["machine"]) == set(MACHINE)
     assert str(Path.home()) not in done.stdout
@@ -87,12 +89,13 @@ def test_the_tables_of_the_page() -> None:
 
 
 def test_what_the_router_is_measured_with() -> None:
-    """Six triggers look at every event of the row `route`; views of products meet none, orders and identifies one."""
-    mappings = route.mappings()
-    assert len(mappings) == 6
+    """Seven triggers look at every event of the row `route`; views of products meet none, orders and identifies one."""
+    (to,) = route.connected().values()
+    mappings = to.mappings.values()
+    assert len(mappings) == 7
 
     def met(event: dict[str, object]) -> int:
-        return sum(wants(event, mapping.destination.name) and mapping.takes(event) for mapping in mappings)
+        return sum(wants(event, to.destination.name) and mapping.takes(event) for mapping in mappings)
 
     made = [events.product_viewed(1, 10), events.order_completed(1, 10), events.identify(1, 10)]
     assert [met(event) for event in made] == [0, 1, 1]

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
+from app.segment.refusals import Refusals
 from tests.conftest import MakeDatabase
 from tests.web import Web, open_web
 
@@ -13,6 +14,15 @@ from tests.web import Web, open_web
 async def web(make_database: MakeDatabase, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Web]:
     async with open_web(tmp_path_factory.mktemp("door"), await make_database("door")) as opened:
         yield opened
+
+
+@pytest.fixture(autouse=True)
+def room_for_refusals(request: pytest.FixtureRequest) -> None:
+    """Each test finds all the room that there is for what is refused: they share one door and one address."""
+    if "web" in request.fixturenames:
+        refusals: Refusals = request.getfixturevalue("web").app.state.intake.refusals
+        refusals._sources._levels.clear()
+        refusals._addresses._levels.clear()
 
 
 @pytest_asyncio.fixture(scope="session")

@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.segment.messages import TYPES, Envelope, complete, envelope_of, new_event, rejection
+from app.segment.messages import (
+    TYPES,
+    Envelope,
+    as_segment_completed_it,
+    complete,
+    envelope_of,
+    new_event,
+    rejection,
+)
 
 RECEIVED = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
 NOTHING = Envelope(None, {}, {})
@@ -41,6 +49,11 @@ GOOD = {"type": "track", "userId": "u-1", "event": "Order Completed"}
         ({"type": "group", "userId": "u-1", "groupId": "g"}, None),
         ({"type": "alias", "userId": "u-1"}, "id_required"),
         ({"type": "alias", "userId": "u-1", "previousId": "p"}, None),
+        ({"type": "alias", "anonymousId": "a-1", "previousId": "p"}, "id_required"),
+        ({"type": "page", "userId": "u-1", "name": 5}, "name_not_string"),
+        ({"type": "screen", "userId": "u-1", "category": {}}, "category_not_string"),
+        ({"type": "screen", "userId": "u-1", "name": "Card", "category": None}, None),
+        ({**GOOD, "name": 5}, None),  # of a track call it says nothing
         ({**GOOD, "properties": []}, "properties_not_object"),
         ({"type": "identify", "userId": "u-1", "traits": "x"}, "traits_not_object"),
     ],
@@ -75,6 +88,16 @@ def test_the_senders_own_time_is_kept() -> None:
     """What the sender called the time stays readable as `originalTimestamp`, and `receivedAt` is ours."""
     done = complete({**GOOD, "timestamp": "2026-11-22T11:59:00Z"}, NOTHING, RECEIVED)
     assert (done["originalTimestamp"], done["receivedAt"]) == ("2026-11-22T11:59:00.000Z", "2026-11-22T12:00:00.000Z")
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["2026-11-22T11:59:00.000Z", "2026-11-22T11:59:00,000Z", "2026-W47-7T11:59:00.000Z", "2026-11-22 11:59:00.000Z"],
+)
+def test_every_time_is_written_in_one_way(written: str) -> None:
+    """However a time was written that can be read, consumers find it with milliseconds and a Z."""
+    done = complete({**GOOD, "timestamp": written}, NOTHING, RECEIVED)
+    assert done["originalTimestamp"] == "2026-11-22T11:59:00.000Z"
 
 
 def test_batch_level_context_and_integrations_are_merged_into_each_message() -> None:
@@ -126,8 +149,9 @@ def test_whatever_is_not_rejected_can_be_stored(message: Any, batch: dict[str, A
     """Any JSON is either rejected or completed into a row of the log with an id, a person and readable times."""
     if rejection(message) is not None:
         return
-    row = new_event(complete(message, envelope_of(batch), RECEIVED), "till", RECEIVED)
-    stored = json.loads(row.message)
-    assert row.person
-    assert 0 < len(row.message_id) <= 100
-    assert all(datetime.fromisoformat(stored[name]).tzinfo for name in ("timestamp", "receivedAt"))
+    for done in (complete(message, envelope_of(batch), RECEIVED), as_segment_completed_it(message, RECEIVED)):
+        row = new_event(done, "till", RECEIVED)
+        stored = json.loads(row.message)
+        assert row.person
+        assert 0 < len(row.message_id) <= 100
+        assert all(datetime.fromisoformat(stored[name]).tzinfo for name in ("timestamp", "receivedAt"))

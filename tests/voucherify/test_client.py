@@ -205,3 +205,13 @@ async def test_an_order_that_there_is_not_is_none() -> None:
     assert await orders.get(client(httpx.Response(404, json={"key": "not_found"})), "a/b") is None
     with pytest.raises(VoucherifyRefused):
         await orders.get(client(httpx.Response(400)), "a/b")
+
+
+async def test_a_good_answer_says_how_long_to_rest() -> None:
+    """Also after a success: where no call is left, `rest` is the time until the next one is allowed."""
+    spent = {"x-rate-limit-remaining": "0", "x-rate-limit-retry": str(time.time() + 30)}
+    tired = await client(httpx.Response(200, json={}, headers=spent)).send("GET", "/v1/customers", None, {})
+    fresh = await client(httpx.Response(200, json={}, headers={"x-rate-limit-remaining": "7"})).send(
+        "GET", "/v1", None, {}
+    )
+    assert (28 < tired.rest <= 30, fresh.rest) == (True, 0.0)

@@ -7,6 +7,7 @@ from app.destinations.base import Action, Preset
 from app.destinations.voucherify.actions.add_custom_event import ADD_CUSTOM_EVENT
 from app.destinations.voucherify.actions.assign_customer_to_group import ASSIGN_CUSTOMER_TO_GROUP
 from app.destinations.voucherify.actions.order_paid import ORDER_PAID
+from app.destinations.voucherify.actions.order_refunded import ORDER_REFUNDED
 from app.destinations.voucherify.actions.upsert_customer import UPSERT_CUSTOMER
 
 
@@ -26,10 +27,23 @@ GROUP: Final = _preset("Assign Customer To Group", "group", ASSIGN_CUSTOMER_TO_G
 OFFICIAL_PRESETS: Final = (TRACK, PAGE, SCREEN, IDENTIFY, GROUP)
 """What Segment's own Voucherify destination starts with."""
 
-# A programme earns by order or by event, never by both: what the order action takes, the track preset leaves.
-_TRACK_WITHOUT_ORDERS: Final = replace(TRACK, trigger='type = "track" and event != "Order Completed"')
+# A programme earns by order or by event, never by both: what the order actions take, the track preset leaves.
+_TRACK_WITHOUT_ORDERS: Final = replace(
+    TRACK, trigger='type = "track" and event != "Order Completed" and event != "Order Refunded"'
+)
 
-_ORDER_PAID: Final = Preset("Order Paid", ORDER_PAID.default_trigger, ORDER_PAID.slug, ORDER_PAID.default_mapping)
 
-PRESETS: Final = (_TRACK_WITHOUT_ORDERS, PAGE, SCREEN, IDENTIFY, GROUP, _ORDER_PAID)
+def _own(name: str, action: Action) -> Preset:
+    return Preset(name, action.default_trigger, action.slug, action.default_mapping)
+
+
+PRESETS: Final = (
+    _TRACK_WITHOUT_ORDERS,
+    PAGE,
+    SCREEN,
+    IDENTIFY,
+    GROUP,
+    _own("Order Paid", ORDER_PAID),
+    _own("Order Refunded", ORDER_REFUNDED),
+)
 """What our destination starts with."""

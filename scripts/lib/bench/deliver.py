@@ -20,6 +20,7 @@ from app.db.wake import Wakeups
 from app.destinations.catalogue import CATALOGUE
 from app.destinations.environment import environment
 from app.log import log as event_log
+from app.pipeline.books import Books
 from app.pipeline.deliver import Deliverer
 from app.pipeline.functions import FunctionPool, discover
 from app.pipeline.registry import Registry
@@ -94,11 +95,12 @@ def _deliverer(
     functions: dict[str, str],
 ) -> Deliverer:
     """As the worker makes it."""
-    transports = {"voucherify": client}
+    transports, books = {"voucherify": client}, Books(database)
     return Deliverer(
         database=database,
         owner="bench",
-        sender=Sender(database, transports, 60 / math.inf),
+        books=books,
+        sender=Sender(database, books, transports, 60 / math.inf),
         watch=Watch(database, transports, registry, settings.worker.lease),
         pool=pool,
         registry=registry,

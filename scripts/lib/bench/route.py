@@ -1,6 +1,6 @@
 """The router: from the log to profiles, facts and deliveries.
 
-The log holds what a shop's libraries send. Six mappings look at every event, and 5 % of the events meet one: the orders
+The log holds what a shop's libraries send. Seven mappings look at every event, and 5 % of the events meet one: the orders
 and the identifies, as in a programme that leaves product views out of Voucherify. The baseline reads the same events
 from the log and does nothing with them.
 """
@@ -16,7 +16,7 @@ from app.db.base import now
 from app.db.session import Database
 from app.destinations.voucherify import VOUCHERIFY
 from app.log import log as event_log
-from app.pipeline.registry import Registry, connect, rows_of
+from app.pipeline.registry import Connected, Registry, connect, rows_of
 from app.pipeline.route import BATCH, Router
 from app.segment import messages
 from scripts.lib.bench.events import identify, order_completed, product_viewed
@@ -39,7 +39,9 @@ async def _measure(database: Database) -> Result:
     await _fill(database, EVENTS)
     read = await _read(database)
     process = psutil.Process()
-    router = Router(database, "bench", partitions=PARTITIONS, lease_seconds=60, registry=registry(database))
+    router = Router(
+        database, "bench", partitions=PARTITIONS, lease_seconds=60, registry=Registry(database, {}, {}, connected())
+    )
     began, cpu = time.perf_counter(), process.cpu_times()
     while await router.run_once():
         pass
@@ -64,7 +66,7 @@ async def _measure(database: Database) -> Result:
     )
 
 
-def registry(database: Database) -> Registry:
+def connected() -> dict[str, Connected]:
     """Our Voucherify destination; what takes every track, page or screen event is narrowed to those of a programme."""
     narrowed = {
         "track": 'type = "track" and event = "Coupon Requested"',
@@ -78,8 +80,7 @@ def registry(database: Database) -> Registry:
         else preset
         for preset in VOUCHERIFY.presets
     ]
-    connected = connect(VOUCHERIFY.slug, VOUCHERIFY, {}, rows_of(presets))
-    return Registry(database, {}, {}, {connected.slug: connected})
+    return {VOUCHERIFY.slug: connect(VOUCHERIFY.slug, VOUCHERIFY, {}, rows_of(presets))}
 
 
 async def _fill(database: Database, events: int) -> None:

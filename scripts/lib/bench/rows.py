@@ -23,6 +23,7 @@ ROWS: dict[str, Row] = {
     "ingest": Row("the door: durable events by /v1/batch, over COPY of the same rows", "ratio", "higher", 0.4),
     "route": Row("the router: events of which 5 % match a delivery", "events/s", "higher", 4_000),
     "bridge": Row("trigger, mapping, validation and request, on one core", "requests/s", "higher", 50_000),
+    "mapping": Row("the mapping language: the identify preset, on one core", "events/s", "higher", 150_000),
     "deliver": Row("the deliverer, to a stub that answers at once", "deliveries/s", "higher", 400),
     "claim": Row("claiming lanes with 1,000,000 waiting, over claiming with 10", "ratio", "lower", 1.5),
     "order": Row("till call to points in the profile at 25 orders/s on 2 cores, p99; and the knee", "ms", "lower", 500),
