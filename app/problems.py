@@ -4,7 +4,7 @@ from litestar.exceptions import HTTPException, ValidationException
 from litestar.plugins.problem_details import ProblemDetailsConfig, ProblemDetailsException, ProblemDetailsPlugin
 
 from app.db.trouble import is_away
-from app.errors import Busy, LoyaltyError, NotSignedIn
+from app.errors import BadInput, Busy, LoyaltyError, NotSignedIn
 from app.telemetry import log
 
 
@@ -38,6 +38,8 @@ def _headers(error: LoyaltyError) -> dict[str, str] | None:
 
 
 def _of_nobody(error: Exception) -> ProblemDetailsException:
+    if isinstance(error, UnicodeDecodeError | RecursionError):  # a body that is not UTF-8, or a tower of brackets
+        return _of_ours(BadInput("The body is not valid JSON."))
     if is_away(error):
         log.error("request.database_away", error=repr(error)[:500])
         return _of_ours(Busy("The database can't be reached just now. Try again in a moment.", retry_after=2))

@@ -6,10 +6,10 @@ from sqlmodel import SQLModel
 
 import app.analytics.models
 import app.auth.models
-import app.jobs
 import app.db.lease
 import app.destinations.models
 import app.emitter.models
+import app.jobs
 import app.live.models
 import app.log.models
 import app.members.models

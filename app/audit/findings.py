@@ -20,7 +20,7 @@ DIFFERENCES: Final[dict[str, str]] = {
     "event_missing": "The door answered that it has it: look for its messageId in the table `reject`.",
     "event_doubled": "See in Voucherify whether it earned twice.",
     "enrolment_missing": "Nothing told of this member: let them enrol again on another number, or report it.",
-    "delivery_missing": "No mapping took the event. If it was switched off or removed, audit with --since; else report it.",
+    "delivery_missing": "No mapping took it. If that was switched off or removed, audit with --since; else report it.",
     "delivery_out_of_order": "A later event of the person arrived before an earlier one: compare their attempts.",
     "fact_missing": "Reports lack this order: report it.",
     "fact_unequal": "Reports show another amount than the till: the order is right.",

@@ -26,7 +26,7 @@ class Delivery(SQLModel, table=True):
             postgresql_using="brin",
             postgresql_with={"autosummarize": True},
         ),
-        Index("ix_delivery_replay_id", "replay_id", postgresql_where=text("replay_id IS NOT NULL")),
+        Index("ix_delivery_replay_id", "replay_id", "status", postgresql_where=text("replay_id IS NOT NULL")),
     )
 
     id: int | None = Field(default=None, primary_key=True, sa_type=BigInteger)
@@ -55,6 +55,7 @@ class Replay(SQLModel, table=True):
     """Deliveries that are sent again: which, how, by whom, and how far it came. One worker at a time queues them."""
 
     __tablename__ = "replay"
+    __table_args__ = (UniqueConstraint("made_by", "idempotency_key"),)
 
     id: int | None = Field(default=None, primary_key=True, sa_type=BigInteger)
     destination: str
@@ -77,6 +78,7 @@ class Replay(SQLModel, table=True):
     left_out: int = 0
     """Would have been applied twice, or changed since they were chosen."""
     made_by: str
+    idempotency_key: str
     made_at: datetime = utc_field()
     finished_at: datetime | None = utc_field(default=None)
 

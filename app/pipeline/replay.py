@@ -178,11 +178,11 @@ async def begin(
         Refused: nothing is chosen, nothing of it may be sent, or it is too much.
     """
     note = checked_note(note)
-    asked = msgspec.to_builtins({"of": wanted.selection, "key": key})
+    asked = msgspec.to_builtins(wanted.selection)
     async with database.transaction() as connection:
         await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
         before = await connection.fetchrow(
-            "SELECT * FROM replay WHERE made_by = $1 AND selection ->> 'key' = $2", made_by, key
+            "SELECT * FROM replay WHERE made_by = $1 AND idempotency_key = $2", made_by, key
         )
         if before is not None:
             if (before["selection"], before["function"], before["twice"]) != (asked, wanted.function, wanted.twice):
@@ -196,8 +196,8 @@ async def begin(
             raise Refused(f"All {counted.chosen:,} would be left out: nothing would be sent again.")
         row = await connection.fetchrow(
             """INSERT INTO replay (destination, selection, function, twice, note, status, total, until_id, at_id,
-                                   queued, left_out, made_by, made_at)
-               VALUES ($1, $2::jsonb, $3, $4, $5, 'running', $6, $7, 0, 0, 0, $8, $9) RETURNING *""",
+                                   queued, left_out, made_by, idempotency_key, made_at)
+               VALUES ($1, $2::jsonb, $3, $4, $5, 'running', $6, $7, 0, 0, 0, $8, $9, $10) RETURNING *""",
             to.slug,
             msgspec.json.encode(asked).decode(),
             wanted.function,
@@ -206,6 +206,7 @@ async def begin(
             counted.chosen,
             counted.last,
             made_by,
+            key,
             at,
         )
         begun = await _progress(connection, row)
@@ -233,9 +234,9 @@ async def _progress(connection: asyncpg.Connection, row: asyncpg.Record) -> Prog
     states = await connection.fetch(
         "SELECT status, count(*) AS count FROM delivery WHERE replay_id = $1 GROUP BY status", row["id"]
     )
-    known = {name: row[name] for name in Progress.__dataclass_fields__ if name not in {"now", "selection"}}
+    known = {name: row[name] for name in Progress.__dataclass_fields__ if name != "now"}
     now = {"waiting" if state["status"] == "pending" else state["status"]: state["count"] for state in states}
-    return Progress(**known, selection=row["selection"]["of"], now=now)
+    return Progress(**known, now=now)
 
 
 async def stop(database: Database, replay_id: int, made_by: str) -> Progress:

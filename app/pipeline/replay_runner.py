@@ -49,7 +49,7 @@ class _Running:
     @classmethod
     def of(cls, row: asyncpg.Record) -> Self:
         same = {name: row[name] for name in cls.__dataclass_fields__ if name not in {"selection", "rerun"}}
-        selection = msgspec.convert(row["selection"]["of"], Selection)
+        selection = msgspec.convert(row["selection"], Selection)
         return cls(**same, selection=selection, rerun=row["function"] == "rerun")
 
 

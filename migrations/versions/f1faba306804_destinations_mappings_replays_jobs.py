@@ -107,9 +107,11 @@ def upgrade() -> None:
         sa.Column("queued", sa.Integer(), nullable=False),
         sa.Column("left_out", sa.Integer(), nullable=False),
         sa.Column("made_by", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("idempotency_key", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.Column("made_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_replay")),
+        sa.UniqueConstraint("made_by", "idempotency_key", name=op.f("uq_replay_made_by_idempotency_key")),
     )
     op.create_table(
         "destination_filter",
@@ -164,7 +166,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_delivery_replay_id",
         "delivery",
-        ["replay_id"],
+        ["replay_id", "status"],
         unique=False,
         postgresql_where=sa.text("replay_id IS NOT NULL"),
     )

@@ -217,7 +217,7 @@ async def test_a_message_by_its_key(
 async def test_json_of_any_depth_is_shown(web: Web, operator: httpx.AsyncClient, source: dict[str, Any]) -> None:
     """A tower of brackets that the door takes in is a sheet, not an error."""
     tower: Any = 1
-    for _ in range(400):
+    for _ in range(800):
         tower = [tower]
     await send(web, source, track(properties={"tower": tower}))
     (row,) = (await feed(operator, source))["rows"]

@@ -10,7 +10,7 @@ from app.db.session import Database
 from app.db.wake import Wakeups
 from app.destinations.catalogue import CATALOGUE
 from app.destinations.voucherify import VOUCHERIFY
-from app.pipeline import configure, lanes
+from app.pipeline import configure, configure_shared, lanes
 from app.pipeline.deliver import Deliverer
 from app.pipeline.filters import Rule, compile_filters
 from app.pipeline.registry import Registry
@@ -47,7 +47,7 @@ async def seeded(database: Database) -> Registry:
 async def change(database: Database, statement: str, *values: Any) -> None:
     async with database.transaction() as connection:
         await connection.execute(statement, *values)
-        await configure.changed(connection)
+        await configure_shared.changed(connection)
 
 
 async def test_the_rows_of_the_first_start_are_the_presets(database: Database) -> None:

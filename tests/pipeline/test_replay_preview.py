@@ -98,6 +98,17 @@ async def test_it_shows_what_was_sent_and_what_would_be(database: Database) -> N
     assert "Left out" not in wanted.deliveries[1].says
 
 
+async def test_secrets_are_masked(database: Database) -> None:
+    """A key of the destination that got into an event is shown neither in what was sent nor in what would be."""
+    await ended(database, "failed", identify(email="secret-key"))
+    async with database.connection() as connection:
+        await connection.execute("UPDATE attempt SET request = jsonb_set(request, '{body}', '{\"k\": \"secret-key\"}')")
+    found = await dry_run(database)
+    (one,) = found.deliveries
+    assert ((one.sent or {})["body"], (one.would_send or {})["body"]["email"]) == ({"k": "••••••"}, "••••••")
+    assert "secret-key" not in repr(found)
+
+
 async def test_the_same_request_has_no_differences(database: Database) -> None:
     """What would go out as it went is told so by an empty list."""
     await ended(database, "delivered", identify())
@@ -229,6 +240,7 @@ async def test_a_selection_means_all_that_it_says(database: Database) -> None:
         await connection.execute("UPDATE delivery SET error = 'Voucherify answered 400' WHERE id = 2")
         await connection.execute("UPDATE delivery SET created_at = created_at - interval '2 days' WHERE id = 1")
         middle = await connection.fetchval("SELECT now() - interval '1 day'")
+        third = await connection.fetchval("SELECT created_at FROM delivery WHERE id = 3")
     for selection, found in (
         ({}, ["o-1", "o-2", "Coffee Drunk", "identify"]),
         ({"status": ["failed"]}, ["o-1", "o-2"]),
@@ -245,6 +257,8 @@ async def test_a_selection_means_all_that_it_says(database: Database) -> None:
         ({"until": middle}, ["o-1"]),
         ({"since": middle}, ["o-2", "Coffee Drunk", "identify"]),
         ({"since": middle, "until": middle}, []),
+        ({"since": third}, ["Coffee Drunk", "identify"]),
+        ({"until": third}, ["o-1", "o-2"]),
         ({"replay": 7}, []),
     ):
         assert await ids(database, **selection) == found, selection

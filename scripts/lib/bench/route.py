@@ -1,8 +1,8 @@
 """The router: from the log to profiles, facts and deliveries.
 
-The log holds what a shop's libraries send. Seven mappings look at every event, and 5 % of the events meet one: the orders
-and the identifies, as in a programme that leaves product views out of Voucherify. The baseline reads the same events
-from the log and does nothing with them.
+The log holds what a shop's libraries send. Seven mappings look at every event, and 5 % of the events meet one: the
+orders and the identifies, as in a programme that leaves product views out of Voucherify. The baseline reads the same
+events from the log and does nothing with them.
 """
 
 import asyncio
