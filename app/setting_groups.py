@@ -168,6 +168,8 @@ class KeepSettings(Group):
     """Events, sent emissions, and what insert functions did once. An event outlives its deliveries, whatever is set."""
     message_ids_days: Annotated[int, Field(ge=1, le=36_500)] = 7
     """For so long a `messageId` that comes again is taken for a repetition."""
+    rejects_days: Annotated[int, Field(ge=1, le=36_500)] = 7
+    """Messages that the door refused; how many there were is kept for 30 days."""
     deliveries_days: Annotated[int, Field(ge=1, le=36_500)] = 30
     """Deliveries that ended well, with their attempts and the results of their insert functions."""
     webhooks_days: Annotated[int, Field(ge=3, le=36_500)] = 30

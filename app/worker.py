@@ -41,7 +41,7 @@ from app.pipeline.functions import FunctionPool, discover
 from app.pipeline.registry import Registry
 from app.pipeline.replay_runner import Replayer
 from app.pipeline.route import Router
-from app.pipeline.send import Sender
+from app.pipeline.send import Sender, Way
 from app.pipeline.watch import Watch
 from app.points.operations import Points
 from app.points.sweeper import sweep as sweep_points
@@ -105,11 +105,12 @@ async def _start(settings: Settings, database: Database, stack: contextlib.Async
     reader = schema.SchemaReader(database, owner, settings.worker.partitions, settings.worker.lease)
     watch = Watch(database, transports, registry, settings.worker.lease)
     books = Books(database)
+    ways = {"voucherify": Way(voucherify, 60 / (settings.voucherify_calls_per_minute or math.inf)), "web": Way(web)}
     deliverer = Deliverer(
         database=database,
         owner=owner,
         books=books,
-        sender=Sender(database, books, transports, 60 / (settings.voucherify_calls_per_minute or math.inf)),
+        sender=Sender(database, books, ways),
         watch=watch,
         pool=pool,
         registry=registry,

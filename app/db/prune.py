@@ -36,7 +36,7 @@ class Pruner:
         for table, condition, kept in (
             ("event_key", "received_at < now() - $1::interval", timedelta(days=self.keep.message_ids_days)),
             ("change", "created_at < now() - $1::interval", timedelta(days=1)),
-            ("reject", "received_at < now() - $1::interval", timedelta(days=7)),
+            ("reject", "received_at < now() - $1::interval", timedelta(days=self.keep.rejects_days)),
             ("reject_count", "hour < now() - $1::interval", timedelta(days=30)),
             ("lease", "until < now() - $1::interval", timedelta(hours=1)),
             ("webhook", "status IN ('applied', 'ignored') AND applied_at < now() - $1::interval", webhooks),

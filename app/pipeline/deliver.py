@@ -147,7 +147,7 @@ class Deliverer:
         result = Outcome("returned", event=event)
         if function is not None:
             kept = row.function or ran.get(row.event_position)
-            result = kept or await self._run_function(lane, row, function, event)
+            result = kept or await self._run_function(lane, row, to, function, event)
             ran[row.event_position] = result
         if result.outcome == "dropped":
             return Verdict("filtered", result.error or "The function dropped the event.")
@@ -170,10 +170,12 @@ class Deliverer:
             await self.registry.refresh()
         return None
 
-    async def _run_function(self, lane: Claim, row: attempts.Row, function: str, event: dict[str, Any]) -> Outcome:
+    async def _run_function(
+        self, lane: Claim, row: attempts.Row, to: Connected, function: str, event: dict[str, Any]
+    ) -> Outcome:
         """Run the insert function; a result that is not to be tried again is kept, so that it completes once."""
         outcome = await self.pool.run(function, event)
-        await self.sender.charge(lane, len(outcome.calls))
+        await self.sender.charge(lane, to.destination.transport, len(outcome.calls))
         if not outcome.retryable:
             return await self.books.keep(Ran(lane, row, outcome))
         return outcome

@@ -28,23 +28,31 @@ _LONG_AGO = Unknown(datetime.min.replace(tzinfo=UTC), elapsed=math.inf, overrule
 
 
 @dataclass(frozen=True)
+class Way:
+    """How requests of a destination leave."""
+
+    transport: Transport
+    interval: float = 0.0
+    """Seconds between two calls of all workers together; 0: no pace is set."""
+
+
+@dataclass(frozen=True)
 class Sender:
     """Sends what the deliverer decided to send."""
 
     database: Database
     books: Books
-    transports: Mapping[str, Transport]
-    interval: float
-    """Seconds between two calls of all workers together; 0: no pace is set."""
+    ways: Mapping[str, Way]
+    """By the name of the transport."""
 
     async def send(
-        self, lane: Claim, row: Row, transport: str, action: Action, payload: Payload, settings: Settings
+        self, lane: Claim, row: Row, way: str, action: Action, payload: Payload, settings: Settings
     ) -> Verdict | None:
         """Send the payload, unless an earlier try is found to have done it; None when the lane was lost."""
         if row.done_before:
             return DELIVERED
         try:
-            to = self.transports[transport]
+            to = self.ways[way]
             if not action.repeat.safe and (row.unknown is not None or row.applied):
                 judged = await self._look_up(lane, row, to, action.repeat, payload, settings)
                 if judged is not None:
@@ -55,13 +63,13 @@ class Sender:
         except LoyaltyError as error:
             return verdict(error)
 
-    async def _send(self, lane: Claim, row: Row, to: Transport, request: Request) -> Verdict:
+    async def _send(self, lane: Claim, row: Row, to: Way, request: Request) -> Verdict:
         """Send the request once. How it ended is in the verdict, not written down yet.
 
         Raises:
             LeaseLost: the lane is not ours any more, and nothing was sent.
         """
-        attempt = await self._begin(lane, row, request, "send")
+        attempt = await self._begin(lane, row, to, request, "send")
         try:
             call = await self._leave(lane, to, request)
         except LeaseLost:
@@ -73,14 +81,15 @@ class Sender:
             return replace(judged, ending=Ending(attempt, judged.outcome, code, answer or error.sentence))
         return replace(DELIVERED, ending=Ending(attempt, "done", call.status, call.answered))
 
-    async def charge(self, lane: Claim, calls: int) -> None:
+    async def charge(self, lane: Claim, way: str, calls: int) -> None:
         """Count calls that were made by an insert function against the pace."""
-        if self.interval and calls:
+        interval = self.ways[way].interval
+        if interval and calls:
             async with self.database.connection() as connection:
-                await destination_state.reserve(connection, lane.destination, self.interval, calls)
+                await destination_state.reserve(connection, lane.destination, interval, calls)
 
     async def _look_up(
-        self, lane: Claim, row: Row, to: Transport, repeat: Repeat, payload: Payload, settings: Settings
+        self, lane: Claim, row: Row, to: Way, repeat: Repeat, payload: Payload, settings: Settings
     ) -> Verdict | None:
         """Find out whether an earlier try was carried out; None: it may be sent.
 
@@ -97,7 +106,7 @@ class Sender:
             wait = repeat.delay - unknown.elapsed
             return Verdict("retry", f"It was sent and no answer came. Looked up in {wait:.0f} s.", wait)
         request = repeat.look_up(payload, settings)
-        attempt = await self._begin(lane, row, request, "look_up")
+        attempt = await self._begin(lane, row, to, request, "look_up")
         status, answer = 404, None
         try:
             call = await self._leave(lane, to, request)
@@ -112,23 +121,25 @@ class Sender:
             return FOUND
         return None if repeat.sends_again else NOT_FOUND
 
-    async def _begin(self, lane: Claim, row: Row, request: Request, kind: str) -> int:
+    async def _begin(self, lane: Claim, row: Row, to: Way, request: Request, kind: str) -> int:
         """Wait for the pace, then note what is about to leave.
 
         Raises:
             LeaseLost: the lane is not ours any more.
         """
-        if self.interval:
+        if to.interval:
             async with self.database.connection() as connection:
-                pause = await destination_state.reserve(connection, lane.destination, self.interval)
+                pause = await destination_state.reserve(connection, lane.destination, to.interval)
             await asyncio.sleep(pause)
         attempt = await self.books.start(Trying(lane, row, request, kind))
         if attempt is None:
             raise LeaseLost
         return attempt
 
-    async def _leave(self, lane: Claim, to: Transport, request: Request) -> Answer:
-        answer = await to.send(request.method, request.url, request.body, request.headers, may_leave=lane.fence.holds)
+    async def _leave(self, lane: Claim, to: Way, request: Request) -> Answer:
+        answer = await to.transport.send(
+            request.method, request.url, request.body, request.headers, may_leave=lane.fence.holds
+        )
         if answer.rest:
             async with self.database.connection() as connection:
                 await destination_state.rest(connection, lane.destination, answer.rest)

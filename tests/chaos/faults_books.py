@@ -18,7 +18,7 @@ WAITING = """
 SELECT (SELECT count(*) FROM orders WHERE member_id = ANY($1) AND status = 'PENDING') AS orders,
        (SELECT count(*) FROM emission WHERE status = 'pending') AS emissions,
        (SELECT count(*) FROM event JOIN log_cursor USING (partition)
-        WHERE event.position > log_cursor.position) AS events,
+        WHERE consumer = 'route' AND event.position > log_cursor.position) AS events,
        (SELECT count(*) FROM delivery WHERE person = ANY($2) AND status = 'pending') AS deliveries,
        (SELECT count(*) FROM webhook WHERE member_id = ANY($1) AND status = 'pending') AS webhooks,
        (SELECT count(*) FROM profile WHERE jsonb_exists(loyalty, 'unsettled')) AS balances

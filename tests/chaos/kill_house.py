@@ -25,7 +25,8 @@ BASKET = [{"product_id": "fuel", "quantity": 1}, {"product_id": "coffee", "quant
 UNDER_WAY = """
 SELECT EXISTS (SELECT FROM emission WHERE status = 'pending') OR EXISTS (SELECT FROM delivery WHERE status = 'pending')
     OR EXISTS (SELECT FROM webhook WHERE status = 'pending')
-    OR EXISTS (SELECT FROM event JOIN log_cursor USING (partition) WHERE event.position > log_cursor.position)
+    OR EXISTS (SELECT FROM event JOIN log_cursor USING (partition)
+               WHERE consumer = 'route' AND event.position > log_cursor.position)
 """
 
 

@@ -81,7 +81,7 @@ class Books:
         same("poison events", poison, [])
         unread = await self._rows(
             """SELECT event.name FROM event JOIN log_cursor USING (partition)
-               WHERE person = $1 AND event.position > log_cursor.position""",
+               WHERE consumer = 'route' AND person = $1 AND event.position > log_cursor.position""",
             sale.member_id,
         )
         same("log: events not routed", unread, [])

@@ -20,7 +20,7 @@ TAKEN_OVER_WITHIN = 15.0
 """Seconds that we promise, with the default lease."""
 
 HELD = """
-SELECT owner, 'partition' AS what FROM log_cursor WHERE owner IS NOT NULL
+SELECT owner, 'partition' AS what FROM log_cursor WHERE consumer = 'route' AND owner IS NOT NULL
 UNION ALL SELECT owner, 'lane' FROM lane WHERE owner IS NOT NULL
 UNION ALL SELECT owner, 'relay' FROM lease WHERE starts_with(name, 'relay:') AND until > now()
 """

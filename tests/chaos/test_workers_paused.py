@@ -116,7 +116,7 @@ async def _calling(town: Town) -> tuple[int, str]:
 async def _rows(town: Town) -> dict[str, list[Any]]:
     """What must not change any more, of all tables on the road."""
     queries = {
-        "cursor": "SELECT partition, position FROM log_cursor ORDER BY 1",
+        "cursor": "SELECT partition, position FROM log_cursor WHERE consumer = 'route' ORDER BY 1",
         "emission": "SELECT * FROM emission ORDER BY id",
         "event": "SELECT position, message_id FROM event ORDER BY 1",
         "delivery": "SELECT * FROM delivery ORDER BY id",

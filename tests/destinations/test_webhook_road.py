@@ -16,6 +16,7 @@ from app.pipeline import destination_state
 from app.pipeline.deliver import Deliverer
 from app.pipeline.registry import Registry, connect
 from app.pipeline.route import Router
+from app.pipeline.send import Way
 from tests.destinations.receiver import OK, Receiver, answer, receiving
 from tests.pipeline.conftest import MakeDeliverer
 from tests.pipeline.road import deliveries, hurry, store, track, work
@@ -48,7 +49,7 @@ async def worker(
     web = WebTransport(AllowedHosts.read("127.0.0.1"), time_limit=0.5)
     made = deliverer(registry=known)
     made.watch.registry = known
-    cast("dict[str, Any]", made.sender.transports)["web"] = web
+    cast("dict[str, Any]", made.sender.ways)["web"] = Way(web)
     await store(database, track("Coupon Published", messageId="m-1"))
     async with database.connection() as connection:
         await destination_state.make(connection, ["mails"])

@@ -12,7 +12,7 @@ from app.db.session import Database
 from app.pipeline.books import Books
 from app.pipeline.deliver import Deliverer
 from app.pipeline.functions import FunctionPool
-from app.pipeline.send import Sender
+from app.pipeline.send import Sender, Way
 from app.pipeline.watch import Watch
 from app.sandbox.app import create_app
 from app.voucherify.client import Client
@@ -61,7 +61,7 @@ async def deliverer(database: Database, pipeline_sandbox: str) -> AsyncIterator[
             "database": database,
             "owner": "deliverer",
             "books": books,
-            "sender": Sender(database, books, transports, more.pop("interval", 0.0)),
+            "sender": Sender(database, books, {"voucherify": Way(client, more.pop("interval", 0.0))}),
             "watch": Watch(database, transports, known, 10),
             "pool": FunctionPool(database, 1),
             "registry": known,

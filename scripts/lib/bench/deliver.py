@@ -6,7 +6,6 @@ requests to the same receiver with the same client, and keeps nothing.
 """
 
 import asyncio
-import math
 import time
 from functools import partial
 from typing import Any
@@ -25,7 +24,7 @@ from app.pipeline.deliver import Deliverer
 from app.pipeline.functions import FunctionPool, discover
 from app.pipeline.registry import Registry
 from app.pipeline.route import Router
-from app.pipeline.send import Sender
+from app.pipeline.send import Sender, Way
 from app.pipeline.watch import Watch
 from app.segment import messages
 from app.settings import Settings
@@ -100,7 +99,7 @@ def _deliverer(
         database=database,
         owner="bench",
         books=books,
-        sender=Sender(database, books, transports, 60 / math.inf),
+        sender=Sender(database, books, {"voucherify": Way(client)}),
         watch=Watch(database, transports, registry, settings.worker.lease),
         pool=pool,
         registry=registry,
