@@ -32,6 +32,7 @@ from app.voucherify.client import Call, Client
 from app.voucherify.loyalty import LoyaltyV1
 
 MAX_LOG = 4096
+MAX_LINE = 4 * 1024 * 1024
 ORPHAN_LIMIT = 60
 """Seconds after which a run ends this process by itself: the worker that should do so may be dead."""
 
@@ -41,12 +42,18 @@ class _Pipe:
 
     def __init__(self) -> None:
         # The real pipes are kept aside; what functions print must not get between the protocol's lines.
-        self._in = os.fdopen(os.dup(0), "rb")
+        self._in = os.fdopen(os.dup(0), "rb", buffering=0)
+        self._lines = asyncio.StreamReader(limit=MAX_LINE)
         self._out = os.fdopen(os.dup(1), "wb", buffering=0)
         os.dup2(2, 1)
 
+    async def open(self) -> None:
+        # Read by the loop itself: a thread for each line was most of the time of a short run.
+        protocol = asyncio.StreamReaderProtocol(self._lines)
+        await asyncio.get_running_loop().connect_read_pipe(lambda: protocol, self._in)
+
     async def read(self) -> Any:
-        line = await asyncio.to_thread(self._in.readline)
+        line = await self._lines.readline()
         if not line:
             os._exit(0)  # the worker is gone
         return json.loads(line)
@@ -113,6 +120,7 @@ def _told(call: Call) -> dict[str, Any]:
 
 async def main() -> None:
     pipe = _Pipe()
+    await pipe.open()
     settings = load_settings()
     client, reading = Client.of(settings), ReadingClient.of(settings)
     real, dry = Voucherify(client, LoyaltyV1(client)), DryVoucherify(reading, LoyaltyV1(reading))

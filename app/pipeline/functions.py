@@ -81,8 +81,10 @@ class FunctionPool:
         try:
             if host is None or not host.alive:
                 host = await _Host.start()
-            await asyncio.wait_for(host.ready(), START_LIMIT)
-            answer = await asyncio.wait_for(self._converse(host, function, event, dry=dry), self._time_limit)
+            async with asyncio.timeout(START_LIMIT):
+                await host.ready()
+            async with asyncio.timeout(self._time_limit):
+                answer = await self._converse(host, function, event, dry=dry)
             for call in answer["calls"]:  # made in the host's process, counted in this one
                 if not call.get("dry"):
                     count(call["method"], call["path"], call["status"], call["milliseconds"] / 1000)
