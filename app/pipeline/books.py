@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 
 from app.db.session import Database
 from app.pipeline import attempts, lanes
-from app.pipeline.attempts import Finished, Ran, Row, Trying
+from app.pipeline.attempts import Finished, Ran, Trying
 from app.pipeline.functions import Outcome
 from app.pipeline.lanes import Claim
 from app.pipeline.together import Together
+from app.pipeline.waiting import Row, waiting
 
 
 @dataclass
@@ -36,7 +37,7 @@ class Books:
 
     async def _waiting(self, of: Sequence[Claim]) -> list[list[Row]]:
         async with self.database.connection() as connection:
-            return await attempts.waiting(connection, of)
+            return await waiting(connection, of)
 
     async def _keep(self, ran: Sequence[Ran]) -> list[Outcome]:
         async with self.database.transaction() as connection:

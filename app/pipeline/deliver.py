@@ -17,7 +17,7 @@ from app.db.session import Database
 from app.db.trouble import NOT_THE_WORK
 from app.db.wake import Wakeups
 from app.errors import LoyaltyError
-from app.pipeline import attempts, lanes
+from app.pipeline import lanes
 from app.pipeline.attempts import Finished, Ran
 from app.pipeline.books import Books
 from app.pipeline.bridge import payload_for
@@ -27,6 +27,7 @@ from app.pipeline.mappings import CompiledMapping
 from app.pipeline.registry import Connected, Registry
 from app.pipeline.send import Sender
 from app.pipeline.verdict import Verdict
+from app.pipeline.waiting import BATCH, Row
 from app.pipeline.watch import Watch
 from app.telemetry import DELIVERED, log
 
@@ -113,9 +114,9 @@ class Deliverer:
             judged = await self._safely(lane, row, ran)
             if judged is None or not await self._finish(lane, row, judged, time.monotonic() - begun):
                 return False
-        return len(rows) == attempts.BATCH
+        return len(rows) == BATCH
 
-    async def _safely(self, lane: Claim, row: attempts.Row, ran: dict[int, Outcome]) -> Verdict | None:
+    async def _safely(self, lane: Claim, row: Row, ran: dict[int, Outcome]) -> Verdict | None:
         """Take one row as far as it goes; None when the lane was lost meanwhile.
 
         One that breaks this code is tried again by its own clock, so that it harms only itself (rule 9): the others
@@ -129,7 +130,7 @@ class Deliverer:
             log.error("delivery.broke", mapping=row.mapping, error=type(error).__name__)
             return Verdict("retry", f"{type(error).__name__}: {error}"[:2000])
 
-    async def _deliver(self, lane: Claim, row: attempts.Row, ran: dict[int, Outcome]) -> Verdict | None:
+    async def _deliver(self, lane: Claim, row: Row, ran: dict[int, Outcome]) -> Verdict | None:
         """Function, mapping, action. `ran`: functions' results of late."""
         known = await self._known(lane, row)
         if known is None:
@@ -161,7 +162,7 @@ class Deliverer:
             return Verdict("refused", str(error))
         return await self.sender.send(lane, row, to.destination.transport, mapping.action, payload, to.settings)
 
-    async def _known(self, lane: Claim, row: attempts.Row) -> tuple[Connected, CompiledMapping] | None:
+    async def _known(self, lane: Claim, row: Row) -> tuple[Connected, CompiledMapping] | None:
         """The row's destination and mapping; looked for again when they are so new that they are not known here yet."""
         for _ in range(2):
             to = self.registry.connected.get(lane.destination)
@@ -171,7 +172,7 @@ class Deliverer:
         return None
 
     async def _run_function(
-        self, lane: Claim, row: attempts.Row, to: Connected, function: str, event: dict[str, Any]
+        self, lane: Claim, row: Row, to: Connected, function: str, event: dict[str, Any]
     ) -> Outcome:
         """Run the insert function; a result that is not to be tried again is kept, so that it completes once."""
         outcome = await self.pool.run(function, event)
@@ -180,7 +181,7 @@ class Deliverer:
             return await self.books.keep(Ran(lane, row, outcome))
         return outcome
 
-    async def _finish(self, lane: Claim, row: attempts.Row, judged: Verdict, seconds: float) -> bool:
+    async def _finish(self, lane: Claim, row: Row, judged: Verdict, seconds: float) -> bool:
         """Write down how a try of so many seconds ended; whether the rows behind it may go now.
 
         Where the lane was lost meanwhile nothing is written, and nothing may go.

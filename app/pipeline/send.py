@@ -11,10 +11,11 @@ from app.db.session import Database
 from app.destinations.base import Action, Answer, Payload, Repeat, Request, Sent, Settings, Transport
 from app.errors import DestinationError, LeaseLost, LoyaltyError
 from app.pipeline import attempts, destination_state
-from app.pipeline.attempts import Row, Trying, Unknown
+from app.pipeline.attempts import Trying
 from app.pipeline.books import Books
 from app.pipeline.lanes import Claim
 from app.pipeline.verdict import Ending, Verdict, verdict
+from app.pipeline.waiting import Row, Unknown
 
 DELIVERED = Verdict("delivered", "")
 FOUND = Verdict("delivered", "Found done by an earlier attempt.")

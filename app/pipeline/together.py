@@ -1,7 +1,7 @@
 """Group commit: what many lanes want to write at the same time goes to the database together.
 
-A transaction costs much the same for one row and for thirty, most of it waiting. Who comes alone is written at once; what
-arrives while one group is being written is the next group.
+A transaction costs much the same for one row and for thirty, most of it waiting. Who comes alone is written at once;
+what arrives while one group is being written is the next group.
 """
 
 import asyncio
@@ -13,8 +13,8 @@ from app.db.trouble import NOT_THE_WORK
 
 MOST = 200
 GATHER = 0.001
-"""Seconds that are waited between two groups while they have several items: then more are surely on their way, and fuller
-groups are worth more than the wait."""
+"""Seconds that are waited between two groups while they have several items: then more are surely on their way, and
+fuller groups are worth more than the wait."""
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 

@@ -89,7 +89,8 @@ class Sender:
         rows = await (await self._store.pool()).fetch(
             "SELECT d.*, w.target_url FROM delivery d JOIN webhook w ON w.id = d.webhook_id AND w.active "
             # A first attempt is always due: going by its time, a clock that was set back would change the order.
-            "WHERE d.state = 'WAITING' AND (d.attempts = 0 OR d.due_at <= $1) AND d.lane <> ALL($2) ORDER BY d.seq LIMIT $3",
+            "WHERE d.state = 'WAITING' AND (d.attempts = 0 OR d.due_at <= $1) AND d.lane <> ALL($2) "
+            "ORDER BY d.seq LIMIT $3",
             self._store.clock.now(),
             list(self._lanes),
             _BATCH,

@@ -11,6 +11,7 @@ from app.log import log
 from app.pipeline import attempts, lanes
 from app.pipeline.lanes import Claim
 from app.pipeline.verdict import Verdict
+from app.pipeline.waiting import waiting
 from tests.pipeline.road import hurry, routed, router, store, track
 
 
@@ -128,7 +129,7 @@ async def test_a_worker_that_lost_its_lane_changes_nothing(database: Database) -
     await routed(database, track())
     (lost,) = await claim(database, "w", 0.1)
     async with database.connection() as connection:
-        ((row,),) = await attempts.waiting(connection, [lost])
+        ((row,),) = await waiting(connection, [lost])
     await asyncio.sleep(0.2)
     (held,) = await claim(database, "w")  # the same worker claims it again: what it had begun is void all the same
     async with database.transaction() as connection:
