@@ -76,7 +76,7 @@ async def test_rewards_fit_every_screen(house: House, open_page: OpenPage, size:
     page = await open_page(viewport={"width": size[0], "height": size[1]})
     await serve(page, member)
     button = page.locator(BUTTON)
-    await button.scroll_into_view_if_needed(timeout=SOON)
+    await button.evaluate("button => button.scrollIntoView({block: 'center'})", timeout=SOON)
     box, inside = await button.bounding_box(), await page.locator(".phone").bounding_box()
     assert box
     assert inside
