@@ -21,7 +21,9 @@ class Found:
     event: asyncpg.Record | None
     poison: asyncpg.Record | None
     deliveries: list[asyncpg.Record]
+    """The one that moves the order to PAID first, if there is one."""
     function: asyncpg.Record | None
+    """What became of the event on its way to the first delivery's destination."""
     attempts: list[asyncpg.Record]
     webhooks: list[asyncpg.Record]
     movements: list[asyncpg.Record]
@@ -41,7 +43,12 @@ async def of_order(connection: asyncpg.Connection, order_id: UUID) -> Found | No
         "SELECT * FROM event WHERE order_id = $1 AND name = $2 ORDER BY position LIMIT 1", text, ORDER_EVENT
     )
     position = event["position"] if event else None
-    deliveries = await connection.fetch("SELECT * FROM delivery WHERE event_position = $1 ORDER BY id", position)
+    deliveries = await connection.fetch(
+        """SELECT delivery.* FROM delivery
+           LEFT JOIN mapping AS of ON of.destination = delivery.destination AND of.slug = delivery.mapping
+           WHERE event_position = $1 ORDER BY of.action IS NOT DISTINCT FROM 'orderPaid' DESC, delivery.id""",
+        position,
+    )
     return Found(
         read_at=await connection.fetchval("SELECT clock_timestamp()"),
         order=order,
@@ -52,7 +59,9 @@ async def of_order(connection: asyncpg.Connection, order_id: UUID) -> Found | No
         poison=await connection.fetchrow("SELECT * FROM poison_event WHERE event_position = $1", position),
         deliveries=deliveries,
         function=await connection.fetchrow(
-            "SELECT * FROM function_result WHERE event_position = $1 ORDER BY destination LIMIT 1", position
+            "SELECT * FROM function_result WHERE event_position = $1 AND destination = $2",
+            position,
+            deliveries[0]["destination"] if deliveries else None,
         ),
         attempts=await connection.fetch(
             "SELECT * FROM attempt WHERE delivery_id = ANY($1) ORDER BY id", [row["id"] for row in deliveries]

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import msgspec
 
 from app.console import rows
@@ -200,21 +201,34 @@ def _to_voucherify(steps: dict[str, _Step], found: rows.Found) -> None:
         )
     elif first["status"] == "pending" and first["error"]:
         steps["function"] = _Step("running", note=first["error"])
-    elif first["status"] != "pending" and found.attempts:
+    elif first["status"] != "pending" and _sends(found):
         steps["function"] = _Step("skipped", note="This destination has no insert function.")
-    sends = [row for row in found.attempts if row["kind"] == "send"]
+    sends = _sends(found)
     last = sends[-1] if sends else None
     state = {"delivered": "done", "filtered": "done", "pending": "running"}.get(first["status"], "failed")
     steps["deliver"] = _Step(
         "waiting" if state == "running" and last is None else state,
         first["finished_at"],
         last["request"] if last else None,
-        {"status": last["status"], "answer": _parsed(last["answer"]), "tries": len(sends)} if last else None,
+        {"status": last["status"], "answer": _parsed(last["answer"]), "tries": len(sends), **_others(found)}
+        if last
+        else None,
         f"{first['error'] or ''} {DECIDE}".lstrip() if first["status"] == "unclear" else first["error"],
     )
     if first["status"] == "filtered":
         for name in ("voucherify", "webhook", "profile", "screen"):
-            steps[name] = _Step("skipped", note="The insert function dropped the event.")
+            steps[name] = _Step("skipped", note=first["error"])
+
+
+def _sends(found: rows.Found) -> list[asyncpg.Record]:
+    """The tries of the delivery that the trace is about."""
+    return [row for row in found.attempts if row["kind"] == "send" and row["delivery_id"] == found.deliveries[0]["id"]]
+
+
+def _others(found: rows.Found) -> dict[str, Any]:
+    """What else the event was delivered to."""
+    others = [{name: row[name] for name in ("id", "destination", "mapping", "status")} for row in found.deliveries[1:]]
+    return {"others": others} if others else {}
 
 
 def _back(steps: dict[str, _Step], found: rows.Found) -> None:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import asyncpg
 import httpx
 import pytest
 
@@ -131,3 +132,31 @@ def test_a_dependency_that_is_missing_is_named(house: House) -> None:
     assert checks.pop("worker").startswith("none is running")
     assert set(checks.values()) == {"ok"}
     assert httpx.get(f"{house.web}/health/live").status_code == 200
+
+
+async def test_another_destination_of_the_event_does_not_take_its_place(house: House, member: str) -> None:
+    """With a second destination the trace still shows how the order was paid, and names the other delivery."""
+    order = house.pay(member, {"coffee": 1}).json()
+    before = house.trace(order["id"])
+    connection = await asyncpg.connect(house._environment["DATABASE_URL"])
+    try:
+        await connection.execute(
+            """WITH other AS (
+                   INSERT INTO delivery (event_position, destination, mapping, person, status, attempts, due_at, held,
+                                         passed, created_at, finished_at)
+                   SELECT position, 'mails', 'send', person, 'delivered', 1, now(), 0, false, now(), now()
+                   FROM event WHERE order_id = $1 RETURNING id
+               )
+               INSERT INTO attempt (delivery_id, kind, started_at, ended_at, outcome, status, request, answer)
+               SELECT id, 'send', now(), now(), 'done', 200, '{"method": "POST", "url": "https://mails.example"}', ''
+               FROM other""",
+            order["id"],
+        )
+    finally:
+        await connection.close()
+    after = {step["name"]: step for step in house.trace(order["id"])["steps"]}
+    was = {step["name"]: step for step in before["steps"]}
+    for name in ("function", "deliver"):
+        assert (after[name]["at"], after[name]["sent"]) == (was[name]["at"], was[name]["sent"])
+    (other,) = after["deliver"]["received"]["others"]
+    assert (other["destination"], other["status"]) == ("mails", "delivered")
