@@ -96,8 +96,8 @@ REPAIRS: tuple[tuple[str, str], ...] = tuple(
         (
             "worker:pipeline.send:Sender._leave:call:sent",
             (
-                "worker:pipeline.attempts:_close:write:before",
-                "worker:pipeline.attempts:_close:write:after",
+                "worker:pipeline.waiting:_close:write:before",
+                "worker:pipeline.waiting:_close:write:after",
                 "worker:pipeline.send:Sender._leave:call:sent",  # this time of the look-up
                 "worker:pipeline.send:Sender._leave:call:answered",
                 "worker:pipeline.attempts:end:write:before",
