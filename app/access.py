@@ -2,8 +2,11 @@
 
 import argparse
 import asyncio
+import re
 import sys
+from typing import Final
 
+from sqlalchemy.exc import DBAPIError, ProgrammingError
 from sqlmodel import select
 
 from app.auth import keys
@@ -13,6 +16,9 @@ from app.db.session import Database, open_database
 from app.errors import BadInput, LoyaltyError, NotFound
 from app.orders.models import Location
 from app.settings import load_settings
+
+LONGEST_NAME = 60
+_REGISTER: Final = re.compile(r"([^/]+)/[1-9][0-9]*")
 
 
 async def listed(database: Database) -> list[str]:
@@ -24,8 +30,10 @@ async def listed(database: Database) -> list[str]:
 
 async def make(database: Database, role: str, name: str) -> str:
     """Make a key and return it. A register is named `<location>/<number>`; a name is free again once it is revoked."""
+    if not 1 <= len(name) <= LONGEST_NAME or not name.isprintable() or name != name.strip():
+        raise BadInput(f"A name has 1 to {LONGEST_NAME} characters, no control characters, and no spaces around it.")
+    location = _location_of(name) if role == "register" else None
     async with database.session() as session:
-        location = name.partition("/")[0] if role == "register" else None
         if location is not None and await session.get(Location, location) is None:
             raise BadInput(f"A register is named <location>/<number>, and there is no location {location!r}.")
         old = (await session.exec(select(AccessKey).where(AccessKey.name == name))).first()
@@ -35,6 +43,13 @@ async def make(database: Database, role: str, name: str) -> str:
             await session.delete(old)
             await session.flush()
         return await keys.make(session, role, name, location)
+
+
+def _location_of(register: str) -> str:
+    found = _REGISTER.fullmatch(register)
+    if found is None:
+        raise BadInput("A register is named <location>/<number>, as in warsaw/3.")
+    return found[1]
 
 
 async def revoke(database: Database, name: str) -> None:
@@ -73,6 +88,12 @@ def main() -> None:
         print(asyncio.run(run(parser.parse_args())))  # noqa: T201 - what the command is for
     except LoyaltyError as error:
         sys.exit(error.sentence)
+    except ProgrammingError:
+        sys.exit("The database can't be used: its tables are not up to date, run python -m app.migrate.")
+    except (OSError, DBAPIError) as error:
+        reason = error.orig if isinstance(error, DBAPIError) else error
+        first_line = str(reason).partition("\n")[0]
+        sys.exit(f"The database can't be used: {first_line or type(reason).__name__}")
 
 
 if __name__ == "__main__":

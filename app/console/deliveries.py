@@ -2,12 +2,12 @@
 
 from typing import Annotated, Any
 
-from litestar import Response, Router, get
+from litestar import Request, Response, Router, get
 from litestar.datastructures import State
 from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, FromQuery, QueryParameter
 
-from app.console.deliveries_asked import Asked, meant, provide_asked
+from app.console.deliveries_asked import Asked, meant, provide_asked, refuse_unknown
 from app.console.deliveries_rows import DeliveryPage, DeliveryRead, page_of, read
 from app.console.page import page
 from app.errors import LoyaltyError
@@ -40,13 +40,18 @@ Limit = Annotated[int, QueryParameter(ge=1, le=100)]
 
 @get("/api/deliveries", role="operator", operation_id="listDeliveries")
 async def list_deliveries(
-    state: State, asked: NamedDependency[Asked], before: Before = NEWEST, limit: Limit = 50
+    state: State,
+    request: Request[Any, Any, Any],
+    asked: NamedDependency[Asked],
+    before: Before = NEWEST,
+    limit: Limit = 50,
 ) -> DeliveryPage:
-    """Deliveries that meet all filters, the newest first.
+    """Deliveries that meet all filters, the newest first. A filter that there is not is a 400.
 
     `person` is a member's id, or a phone number that begins with `+`; `error` is text that is in the error; `since` and
     `until` are about the time of routing.
     """
+    refuse_unknown(request.query_params, ("before", "limit"))
     return await page_of(state.database, await meant(state.database, asked), before, limit)
 
 
@@ -87,7 +92,7 @@ async def show_one(state: State, delivery_id: FromPath[int], view: FromQuery[str
         "row": found.delivery,
         "states": STATES,
         "outcomes": OUTCOMES,
-        "to": to.destination.name if to else found.delivery.destination,
+        "to": to.name if to else found.delivery.destination,
         "raw": view == "raw",
     }
     return await page(state, "console/delivery.html", HERE, context)

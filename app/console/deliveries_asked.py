@@ -1,11 +1,12 @@
 """A selection of deliveries as it stands in an address or in a form: texts, of which empty ones do not count."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
+import msgspec
 from litestar.params import QueryParameter
 
 from app.db.session import Database
@@ -72,6 +73,18 @@ def provide_asked(
     return Asked(destination, mapping, status or [], error, type, event, person, order_id, since, until, ids, replay)
 
 
+def refuse_unknown(given: Iterable[str], others: Iterable[str]) -> None:
+    """Pass where each name of a query is one of `Asked` or of `others`.
+
+    Raises:
+        BadInput: one is not. Passed over, a typing error would ask for everything.
+    """
+    known = [*(one.name for one in fields(Asked)), *others]
+    for name in given:
+        if name not in known:
+            raise BadInput(f"{name[:50]}: there is no such filter. There are {', '.join(known)}.")
+
+
 def of_form(form: Mapping[str, Any], statuses: list[Any]) -> Asked:
     """Of the fields of a form."""
     texts = {name: str(form.get(name) or "") for name in Asked.__dataclass_fields__ if name != "status"}
@@ -118,7 +131,7 @@ async def found(database: Database, selection: Selection) -> Selection:
         member = await service.find(session, phone=e164(selection.person))
     if member is None:
         raise BadInput("person: no member has this phone.")
-    return replace(selection, person=str(member.id))
+    return msgspec.structs.replace(selection, person=str(member.id))
 
 
 def _moment(name: str, text: str) -> datetime | None:

@@ -86,6 +86,8 @@ async def _one(
         "kind": type_read(kind, state.registry.environment) if kind else None,
         "counts": await configure_read.last_day(state.database, slug),
         "findings": await tries.findings_of_all(state, slug) if kind else [],
+        "filter_findings": await tries.findings_of_filters(found.filters),
+        "refused_for": error.extra.get("findings", []) if error else [],
         "kinds": KINDS,
         "typed": typed or {},
         "probes": probes,

@@ -132,9 +132,10 @@ def type_read(destination: Destination, environment: configure.Environment) -> T
 
 
 @get("/", role="operator", operation_id="listDestinations")
-async def list_all(state: State) -> list[DestinationRead]:
-    """What is connected, with mappings and filters. Secrets are masked."""
-    return await configure_read.destinations(state.database, state.registry.catalogue, state.registry.environment)
+async def list_all(state: State, principal: NamedDependency[Principal]) -> list[DestinationRead]:
+    """What is connected, with mappings and filters. Secrets are masked; those in mappings for who is no admin."""
+    found = await configure_read.destinations(state.database, state.registry.catalogue, state.registry.environment)
+    return [seen_by(principal, each) for each in found]
 
 
 @post("/", role="admin", operation_id="connectDestination")
@@ -153,10 +154,15 @@ async def read(state: State, slug: str) -> DestinationRead:
     return await configure_read.destination(state.database, state.registry.catalogue, state.registry.environment, slug)
 
 
+def seen_by(principal: Principal, found: DestinationRead) -> DestinationRead:
+    """The destination as this person may see it: keys that stand in mappings are for admins."""
+    return found if principal.may("admin") else configure_read.without_literals(found)
+
+
 @get("/{slug:str}", role="operator", operation_id="getDestination")
-async def show(state: State, slug: FromPath[str]) -> DestinationRead:
-    """One destination, with its mappings and filters. Secrets are masked."""
-    return await read(state, slug)
+async def show(state: State, slug: FromPath[str], principal: NamedDependency[Principal]) -> DestinationRead:
+    """One destination, with its mappings and filters. Secrets are masked; those in mappings for who is no admin."""
+    return seen_by(principal, await read(state, slug))
 
 
 @patch("/{slug:str}", role="admin", operation_id="changeDestination")
@@ -189,14 +195,14 @@ async def disconnect(
 async def pause(state: State, slug: FromPath[str], principal: NamedDependency[Principal]) -> DestinationRead:
     """Let everything for it wait; no clock runs meanwhile."""
     await configure.pause(state.database, slug, principal.person)
-    return await read(state, slug)
+    return seen_by(principal, await read(state, slug))
 
 
 @post("/{slug:str}/resume", role="operator", status_code=200, operation_id="resumeDestination")
 async def resume(state: State, slug: FromPath[str], principal: NamedDependency[Principal]) -> DestinationRead:
     """Let what waits go out again."""
     await configure.resume(state.database, slug, principal.person)
-    return await read(state, slug)
+    return seen_by(principal, await read(state, slug))
 
 
 @post("/{slug:str}/test-connection", role="operator", status_code=200, operation_id="testConnection")

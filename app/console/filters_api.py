@@ -1,5 +1,8 @@
 """The filters of a destination over the API."""
 
+import asyncio
+from dataclasses import dataclass
+
 from litestar import Router, delete, get, patch, post
 from litestar.datastructures import State
 from litestar.di import NamedDependency
@@ -12,6 +15,7 @@ from app.errors import NotFound
 from app.pipeline import configure_filters
 from app.pipeline.configure_filters import FilterDraft
 from app.pipeline.configure_read import FilterRead
+from app.pipeline.lint import Finding, lint_trigger
 
 
 class NewFilter(BaseModel):
@@ -48,6 +52,13 @@ class ChangedFilter(NewFilter):
     updated_at: AwareDatetime
 
 
+@dataclass(frozen=True, kw_only=True)
+class SavedFilter(FilterRead):
+    """A filter as it is now, and what is worth knowing about its condition."""
+
+    findings: list[Finding]
+
+
 @get("/{slug:str}/filters", role="operator", operation_id="listFilters")
 async def list_filters(state: State, slug: FromPath[str]) -> list[FilterRead]:
     """The filters of a destination."""
@@ -57,7 +68,7 @@ async def list_filters(state: State, slug: FromPath[str]) -> list[FilterRead]:
 @post("/{slug:str}/filters", role="admin", operation_id="createFilter")
 async def create_filter(
     state: State, slug: FromPath[str], principal: NamedDependency[Principal], data: JSONBody[NewFilter]
-) -> FilterRead:
+) -> SavedFilter:
     """Make a filter. 409 where the destination has ten."""
     number = await configure_filters.create(state.database, slug, data.draft(), principal.person)
     return await _filter(state, slug, number)
@@ -70,7 +81,7 @@ async def change_filter(
     number: FromPath[int],
     principal: NamedDependency[Principal],
     data: JSONBody[ChangedFilter],
-) -> FilterRead:
+) -> SavedFilter:
     """Change a filter, given whole. 409 where somebody else has changed it since `updated_at`."""
     await configure_filters.edit(state.database, slug, number, data.draft(), data.updated_at, principal.person)
     return await _filter(state, slug, number)
@@ -88,10 +99,11 @@ async def delete_filter(
     await configure_filters.delete(state.database, slug, number, updated_at, principal.person)
 
 
-async def _filter(state: State, slug: str, number: int) -> FilterRead:
+async def _filter(state: State, slug: str, number: int) -> SavedFilter:
     for each in (await read(state, slug)).filters:
         if each.id == number:
-            return each
+            findings = await asyncio.to_thread(lint_trigger, each.condition)
+            return SavedFilter(**vars(each), findings=findings)
     raise NotFound("This destination has no such filter.")
 
 

@@ -14,7 +14,7 @@ from litestar.response import Redirect
 from app.auth.principal import Principal
 from app.console import mapping_form, tries
 from app.console.destinations import HERE
-from app.console.destinations_api import read
+from app.console.destinations_api import read, seen_by
 from app.console.mappings_api import start
 from app.console.page import page
 from app.console.tries import Tested
@@ -132,7 +132,8 @@ async def show(
     """The editor, with the fields one by one or (`?form=json`) the mapping as JSON."""
     found = await read(state, slug)
     saved = mapping_of(found, mapping)
-    return await _page(state, principal, found, saved, Shown(typed_of(saved, as_json=form == "json")))
+    shown = mapping_of(seen_by(principal, found), mapping)
+    return await _page(state, principal, found, saved, Shown(typed_of(shown, as_json=form == "json")))
 
 
 @post(LIST, role="admin", status_code=200, include_in_schema=False)
@@ -218,7 +219,7 @@ async def test(
         draft = Draft(draft.name, draft.action, draft.trigger, draft.mapping, saved.enabled)
         event = mapping_form.object_from(typed.event, "event") if typed.event.strip() else None
         position = mapping_form.number(typed.position) if typed.position and event is None else None
-        tested = await tries.try_draft(state, slug, draft, event, position, mapping)
+        tested = tries.seen_by(principal, await tries.try_draft(state, slug, draft, event, position, mapping))
     except LoyaltyError as error:
         unread, faults = error.sentence, _faults(error)
     return await _page(state, principal, found, saved, Shown(typed, tested, unread, faults=faults))
@@ -241,10 +242,11 @@ async def _page(
         "unread": shown.unread,
         "findings": findings,
         "faults": shown.faults,
+        "refused_for": shown.error.extra.get("findings", []) if shown.error else [],
         "field": mapping_form.FIELD,
         "events": await recent(state.database, RECENT),
         "event_name": event_name,
-        "versions": await configure_read.versions(state.database, found.slug, saved.slug),
+        "versions": await configure_read.versions(state.database, found.slug, saved.slug, plain=principal.may("admin")),
         "may_change": principal.may("admin"),
     }
     return await page(state, "destinations/mapping.html", HERE, context, shown.error)

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.auth.principal import Principal
 from app.console import tries
-from app.console.destinations_api import PATH, read
+from app.console.destinations_api import PATH, read, seen_by
 from app.console.tries import Tested
 from app.destinations.base import Destination
 from app.errors import BadInput
@@ -26,7 +26,10 @@ SeenVersion = Annotated[int, Field(ge=1, le=LAST, description="The `version` tha
 
 
 class NewMapping(BaseModel):
-    """A mapping to make. What is left out comes from the action, as Segment's interface fills it in."""
+    """A mapping to make. What is left out comes from the action, as Segment's interface fills it in.
+
+    It starts disabled, to be tested first.
+    """
 
     model_config = ConfigDict(
         extra="forbid",
@@ -45,7 +48,7 @@ class NewMapping(BaseModel):
     action: str = Field(max_length=100)
     trigger: str | None = None
     mapping: dict[str, Any] | None = None
-    enabled: bool = True
+    enabled: bool = False
 
 
 class ChangedMapping(BaseModel):
@@ -119,9 +122,9 @@ class Saved:
 
 
 @get("/{slug:str}/mappings", role="operator", operation_id="listMappings")
-async def list_mappings(state: State, slug: FromPath[str]) -> list[MappingRead]:
+async def list_mappings(state: State, slug: FromPath[str], principal: NamedDependency[Principal]) -> list[MappingRead]:
     """The mappings of a destination, in the order in which they are delivered."""
-    return (await read(state, slug)).mappings
+    return seen_by(principal, await read(state, slug)).mappings
 
 
 @post("/{slug:str}/mappings", role="admin", operation_id="createMapping")
@@ -136,9 +139,12 @@ async def create(
 
 
 @get("/{slug:str}/mappings/{mapping:str}", role="operator", operation_id="getMapping")
-async def show(state: State, slug: FromPath[str], mapping: FromPath[str]) -> Saved:
-    """One mapping, and what is worth knowing about it."""
-    return await _saved(state, slug, mapping)
+async def show(
+    state: State, slug: FromPath[str], mapping: FromPath[str], principal: NamedDependency[Principal]
+) -> Saved:
+    """One mapping, and what is worth knowing about it. Who is no admin sees keys such as `authorization` masked."""
+    saved = await _saved(state, slug, mapping)
+    return replace(saved, mapping=mapping_of(seen_by(principal, await read(state, slug)), mapping))
 
 
 @patch("/{slug:str}/mappings/{mapping:str}", role="admin", operation_id="changeMapping")
@@ -183,9 +189,11 @@ async def move(
 
 
 @get("/{slug:str}/mappings/{mapping:str}/versions", role="operator", operation_id="listMappingVersions")
-async def versions(state: State, slug: FromPath[str], mapping: FromPath[str]) -> list[VersionRead]:
+async def versions(
+    state: State, slug: FromPath[str], mapping: FromPath[str], principal: NamedDependency[Principal]
+) -> list[VersionRead]:
     """What a mapping was, the latest first, who changed it, and which fields. Also of one that was deleted."""
-    return await configure_read.versions(state.database, slug, mapping)
+    return await configure_read.versions(state.database, slug, mapping, plain=principal.may("admin"))
 
 
 @post("/{slug:str}/mappings/{mapping:str}/restore", role="admin", status_code=200, operation_id="restoreMapping")
@@ -203,13 +211,16 @@ async def restore(
 
 
 @post("/{slug:str}/mappings/test", role="operator", status_code=200, operation_id="testMapping")
-async def test(state: State, slug: FromPath[str], data: JSONBody[Trial]) -> Tested:
+async def test(
+    state: State, slug: FromPath[str], principal: NamedDependency[Principal], data: JSONBody[Trial]
+) -> Tested:
     """Try a mapping, saved or not, on an event, without sending anything: each step, payload and request.
 
     The insert function runs dry: what it would have written is in its `calls`, each with `"dry": true`.
     """
     draft = await _draft_of(state, slug, data)
-    return await tries.try_draft(state, slug, draft, data.event, data.position, data.saved)
+    tested = await tries.try_draft(state, slug, draft, data.event, data.position, data.saved)
+    return tries.seen_by(principal, tested)
 
 
 async def _draft_of(state: State, slug: str, data: Trial) -> Draft:

@@ -38,6 +38,8 @@ class Trouble:
     name: str
     since: datetime
     sentence: str
+    chosen: bool
+    """Somebody paused it, which is no trouble."""
 
 
 async def troubles(database: Database) -> list[Trouble]:
@@ -46,19 +48,25 @@ async def troubles(database: Database) -> list[Trouble]:
         rows = await connection.fetch(
             """SELECT state.*, coalesce(name, state.destination) AS name
                FROM destination_state AS state LEFT JOIN destination ON slug = state.destination
-               WHERE down_since IS NOT NULL OR paused_at IS NOT NULL ORDER BY state.destination"""
+               WHERE failing_since IS NOT NULL OR paused_at IS NOT NULL ORDER BY state.destination"""
         )
     return [
         Trouble(
             row["destination"],
             row["name"],
-            row["paused_at"] or row["down_since"],
+            row["paused_at"] or row["failing_since"],
             f"Paused by {row['paused_by']}. What comes waits, and no clock runs."
             if row["paused_at"]
-            else f"Down: {row['reason']} What comes waits, and no clock runs. It is asked again by itself.",
+            else f"{_sentence(row['reason'])} What comes waits, nothing is given up, and it is asked again by itself.",
+            bool(row["paused_at"]),
         )
         for row in rows
     ]
+
+
+def _sentence(reason: str | None) -> str:
+    text = (reason or "It does not answer").strip()
+    return text if text.endswith((".", "!", "?")) else f"{text}."
 
 
 async def page(

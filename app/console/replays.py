@@ -7,7 +7,7 @@ from litestar import Response, Router, get, post
 from litestar.datastructures import State
 from litestar.di import NamedDependency
 from litestar.params import FromPath, HeaderParameter, JSONBody, QueryParameter
-from msgspec import Meta
+from msgspec import Meta, Struct
 
 from app.auth.principal import Principal
 from app.console.deliveries_asked import found
@@ -28,8 +28,7 @@ IdempotencyKey = Annotated[
 ]
 
 
-@dataclass(frozen=True)
-class Wish:
+class Wish(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which deliveries, and how. `selection.destination` is required."""
 
     selection: Selection
@@ -41,8 +40,7 @@ class Wish:
     """The page behind this id."""
 
 
-@dataclass(frozen=True)
-class Beginning:
+class Beginning(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A replay that shall begin, and why."""
 
     selection: Selection

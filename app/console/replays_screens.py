@@ -43,7 +43,9 @@ AnyRequest = Request[Any, Any, Any]
 async def show_list(state: State) -> Response[Any]:
     """The latest replays."""
     found = await replay.replays(state.database)
-    return await page(state, "console/replays.html", HERE, {"found": found, "states": REPLAY_STATES})
+    await state.registry.refresh()
+    context = {"found": found, "states": REPLAY_STATES, "destinations": state.registry.connected}
+    return await page(state, "console/replays.html", HERE, context)
 
 
 @get(f"{HERE}/new", role="operator", include_in_schema=False)
@@ -85,7 +87,7 @@ async def show_one(state: State, replay_id: FromPath[int]) -> Response[Any]:
 async def show_progress(state: State, replay_id: FromPath[int]) -> Response[Any]:
     """The part of its page that moves."""
     found = await replay.replay_of(state.database, replay_id)
-    return await page(state, "console/replay_progress.html", HERE, _context(found))
+    return await page(state, "console/replay_progress.html", HERE, _context(state, found))
 
 
 @post(f"{HERE}/{{replay_id:int}}/{{turn:str}}", role="operator", status_code=200, include_in_schema=False)
@@ -104,12 +106,20 @@ async def turn(
 
 
 async def _one(state: State, found: Progress, error: LoyaltyError | None = None) -> Response[Any]:
-    return await page(state, "console/replay.html", HERE, _context(found), error)
+    await state.registry.refresh()
+    return await page(state, "console/replay.html", HERE, _context(state, found), error)
 
 
-def _context(found: Progress) -> dict[str, Any]:
+def _context(state: State, found: Progress) -> dict[str, Any]:
     chosen = {name: value for name, value in found.selection.items() if value not in (None, [], "")}
-    return {"replay": found, "chosen": chosen, "states": REPLAY_STATES, "ends": STATES}
+    to = state.registry.connected.get(found.destination)
+    return {
+        "replay": found,
+        "to": to.name if to else found.destination,
+        "chosen": chosen,
+        "states": REPLAY_STATES,
+        "ends": STATES,
+    }
 
 
 async def _new(
@@ -146,7 +156,7 @@ async def _new(
         "words": WORDS,
         "states": STATES,
         "destinations": state.registry.connected,
-        "to_name": to_name.destination.name if to_name else asked.destination,
+        "to_name": to_name.name if to_name else asked.destination,
     }
     return await page(state, "console/replay_new.html", HERE, context, error)
 

@@ -7,6 +7,8 @@ from uuid import UUID
 
 import asyncpg
 
+from app.destinations.voucherify import VOUCHERIFY
+
 ORDER_EVENT = "Order Completed"
 
 
@@ -21,7 +23,9 @@ class Found:
     event: asyncpg.Record | None
     poison: asyncpg.Record | None
     deliveries: list[asyncpg.Record]
-    """The one that moves the order to PAID first, if there is one."""
+    """To Voucherify; the one that moves the order to PAID first, if there is one."""
+    others: list[asyncpg.Record]
+    """To other destinations: they never decide how the order is."""
     function: asyncpg.Record | None
     """What became of the event on its way to the first delivery's destination."""
     attempts: list[asyncpg.Record]
@@ -44,11 +48,14 @@ async def of_order(connection: asyncpg.Connection, order_id: UUID) -> Found | No
     )
     position = event["position"] if event else None
     deliveries = await connection.fetch(
-        """SELECT delivery.* FROM delivery
+        """SELECT delivery.*, coalesce(at.type, delivery.destination) = $2 AS voucherify FROM delivery
+           LEFT JOIN destination AS at ON at.slug = delivery.destination
            LEFT JOIN mapping AS of ON of.destination = delivery.destination AND of.slug = delivery.mapping
            WHERE event_position = $1 ORDER BY of.action IS NOT DISTINCT FROM 'orderPaid' DESC, delivery.id""",
         position,
+        VOUCHERIFY.slug,
     )
+    ours = [row for row in deliveries if row["voucherify"]]
     return Found(
         read_at=await connection.fetchval("SELECT clock_timestamp()"),
         order=order,
@@ -57,14 +64,15 @@ async def of_order(connection: asyncpg.Connection, order_id: UUID) -> Found | No
         ),
         event=event,
         poison=await connection.fetchrow("SELECT * FROM poison_event WHERE event_position = $1", position),
-        deliveries=deliveries,
+        deliveries=ours,
+        others=[row for row in deliveries if not row["voucherify"]],
         function=await connection.fetchrow(
             "SELECT * FROM function_result WHERE event_position = $1 AND destination = $2",
             position,
-            deliveries[0]["destination"] if deliveries else None,
+            ours[0]["destination"] if ours else None,
         ),
         attempts=await connection.fetch(
-            "SELECT * FROM attempt WHERE delivery_id = ANY($1) ORDER BY id", [row["id"] for row in deliveries]
+            "SELECT * FROM attempt WHERE delivery_id = ANY($1) ORDER BY id", [row["id"] for row in ours]
         ),
         webhooks=await connection.fetch("SELECT * FROM webhook WHERE order_id = $1 ORDER BY id", text),
         movements=await connection.fetch(

@@ -16,7 +16,7 @@ from app.console.page import page
 from app.console.sources_api import Before, all_sources, arrival, check
 from app.console.sources_asked import Asked, meant, provide_asked
 from app.console.sources_codes import meaning
-from app.console.sources_feed import BEGINNING, SEARCHED, Page, cursor
+from app.console.sources_feed import BEGINNING, MOST, SEARCHED, Page, cursor
 from app.console.sources_feed import page as feed_page
 from app.db.base import now
 from app.db.session import Database
@@ -27,7 +27,7 @@ from app.segment.sources import UNKNOWN, SourceRow
 
 AnyRequest = Request[Any, Any, Any]
 HERE = "/console/sources"
-ROWS = 100
+ROWS = MOST
 """Of the feed, before anything comes live."""
 
 

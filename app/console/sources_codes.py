@@ -14,7 +14,7 @@ MEANINGS: Mapping[str, str] = {
     "properties_not_object": "Its properties are not a JSON object.",
     "traits_not_object": "Its traits are not a JSON object.",
     "empty_batch": "The batch had no messages.",
-    "message_too_large": "A message may have 32 KB at most.",
+    "message_too_large": "A message from real Segment may have 64 KB at most.",
     "too_many_requests": "A batch may have 2,500 messages; this one and what followed it were beyond that.",
     "source_disabled": "The source was disabled when it came. It is not taken in later.",
     "unknown_source": "It came under a write key that no source has.",

@@ -117,7 +117,7 @@ def _steps(found: rows.Found) -> dict[str, _Step]:
 
 def _waits(found: rows.Found) -> bool:
     """Whether a row says that something of this order is still to be done."""
-    waiting = [row["status"] for row in (*found.deliveries, *found.webhooks)]
+    waiting = [row["status"] for row in (*found.deliveries, *found.others, *found.webhooks)]
     return "pending" in waiting or (found.emission is not None and found.emission["status"] == "pending")
 
 
@@ -175,19 +175,22 @@ def _to_segment(steps: dict[str, _Step], found: rows.Found) -> None:
 
 
 def _to_voucherify(steps: dict[str, _Step], found: rows.Found) -> None:
-    if found.order["member_id"] is None and found.event is not None:
-        for name in ("route", *_AFTER_ROUTE):
-            steps[name] = _Step("skipped", note="An order without a member does not go to Voucherify.")
-        return
+    planned = [
+        {"destination": row["destination"], "mapping": row["mapping"]} for row in (*found.deliveries, *found.others)
+    ]
     if not found.deliveries:
         routed = found.changes.get("event.routed")
-        if routed is not None:
-            steps["route"] = _Step("done", routed["created_at"], note="No mapping takes this event.")
-            for name in _AFTER_ROUTE:
-                steps[name] = _Step("skipped", note="No mapping takes this event.")
+        anonymous = found.order["member_id"] is None and found.event is not None
+        if routed is None and not anonymous:
+            return
+        why = "An order without a member does not go to Voucherify." if anonymous else "No mapping takes this event."
+        state = "done" if planned or not anonymous else "skipped"
+        note = None if planned else why
+        steps["route"] = _Step(state, routed["created_at"] if routed else None, None, planned or None, note)
+        for name in _AFTER_ROUTE:
+            steps[name] = _Step("skipped", note=why)
         return
     first = found.deliveries[0]
-    planned = [{"destination": row["destination"], "mapping": row["mapping"]} for row in found.deliveries]
     steps["route"] = _Step("done", first["created_at"], {"position": first["event_position"]}, planned)
     if found.function is not None:
         good = found.function["outcome"] in {"returned", "dropped"}
@@ -227,7 +230,7 @@ def _sends(found: rows.Found) -> list[asyncpg.Record]:
 
 def _others(found: rows.Found) -> dict[str, Any]:
     """What else the event was delivered to."""
-    others = [{name: row[name] for name in ("id", "destination", "mapping", "status")} for row in found.deliveries[1:]]
+    others = [{name: row[name] for name in ("id", "destination", "mapping", "status")} for row in found.others]
     return {"others": others} if others else {}
 
 

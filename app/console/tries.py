@@ -2,17 +2,20 @@
 
 import asyncio
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 from litestar.datastructures import State
 
+from app.auth.principal import Principal
+from app.destinations.addresses import AllowedHosts
 from app.destinations.base import Transport
 from app.errors import DestinationError, NotFound
-from app.pipeline import recent_events
+from app.pipeline import configure, recent_events
 from app.pipeline.configure_mappings import Draft, is_too_large
-from app.pipeline.configure_settings import secrets, without_secrets
+from app.pipeline.configure_read import FilterRead
+from app.pipeline.configure_settings import masked_mapping, secrets, without_secrets
 from app.pipeline.configure_shared import no_destination
 from app.pipeline.dry_runs import DryRuns
 from app.pipeline.lint import Finding, Subscription, lint_destination, lint_mapping, lint_trigger
@@ -34,14 +37,19 @@ class Tested(Tried):
     """What is worth knowing about trigger and mapping, whatever the event."""
 
 
-async def findings(state: State, to: Connected, draft: Draft, slug: str | None = None) -> list[Finding]:
+async def findings(
+    state: State, to: Connected, draft: Draft, slug: str | None = None, event: dict[str, Any] | None = None
+) -> list[Finding]:
     """What is worth knowing about a draft, by itself, beside its neighbours, and for the events that came of late.
 
-    `slug` names the saved mapping that it would take the place of. Of what is too large to be saved, nothing is said.
+    `slug` names the saved mapping that it would take the place of; `event`, which it is tried on, counts as one that
+    came. Of what is too large to be saved, nothing is said.
     """
     if is_too_large(draft):
         return []
-    samples = [event.message for event in await recent_events.recent(state.database, SAMPLES)]
+    samples = [each.message for each in await recent_events.recent(state.database, SAMPLES)]
+    if event is not None and event not in samples:
+        samples.insert(0, event)
     others = [other for other in await _subscriptions(state, to.slug) if other.slug != slug]
     # In a thread, as everything that reads texts of people's own: other requests go on meanwhile.
     return await asyncio.to_thread(_found, to, draft, slug or "this mapping", samples, others)
@@ -62,6 +70,11 @@ def _found(
 async def findings_of_all(state: State, destination: str) -> list[Finding]:
     """What is worth knowing about the mappings of a destination together."""
     return await asyncio.to_thread(lint_destination, await _subscriptions(state, destination))
+
+
+async def findings_of_filters(filters: list[FilterRead]) -> dict[int, list[Finding]]:
+    """What is worth knowing about the conditions of filters, by their ids."""
+    return {each.id: await asyncio.to_thread(lint_trigger, each.condition) for each in filters}
 
 
 async def _subscriptions(state: State, destination: str) -> list[Subscription]:
@@ -123,8 +136,17 @@ async def try_draft(
     else:
         runs: DryRuns = state.dry_runs
         function = runs.function_of(to.destination.name)
-        tried = await try_event(to, draft, event, partial(runs.run, function) if function is not None else None)
-    return Tested(position=position, findings=await findings(state, to, draft, saved), **vars(tried))
+        run = partial(runs.run, function) if function is not None else None
+        allowed = AllowedHosts.read(state.settings.general.webhook_allowed_hosts)
+        tried = await try_event(to, draft, event, run, allowed)
+    return Tested(position=position, findings=await findings(state, to, draft, saved, event), **vars(tried))
+
+
+def seen_by(principal: Principal, tested: Tested) -> Tested:
+    """What was tried as this person may see it: keys that stand in a mapping are for admins."""
+    if principal.may("admin"):
+        return tested
+    return replace(tested, payload=masked_mapping(tested.payload), request=masked_mapping(tested.request))
 
 
 async def _newest(state: State, draft: Draft) -> RecentEvent | None:
@@ -135,6 +157,8 @@ async def _newest(state: State, draft: Draft) -> RecentEvent | None:
 async def probe(state: State, slug: str) -> list[Probe]:
     """Send the destination's test requests and tell what came of each. They change nothing there.
 
+    Where it is down and answers, the workers ask it at once.
+
     Raises:
         NotFound: it is not connected.
         SettingsError: its settings can't be used.
@@ -142,7 +166,7 @@ async def probe(state: State, slug: str) -> list[Probe]:
     to = await connected(state, slug)
     transport: Transport | None = state.transports.get(to.destination.transport)
     if transport is None:
-        raise NotFound(f"This process has no way to {to.destination.name}.")
+        raise NotFound(f"This process has no way to {to.name}.")
     hidden = secrets(to.destination, to.settings)
     probes = []
     for request in to.destination.test_connection(to.settings):
@@ -162,4 +186,6 @@ async def probe(state: State, slug: str) -> list[Probe]:
                 without_secrets(sentence, hidden),
             )
         )
+    if all(probe.passes for probe in probes):
+        await configure.ask_now(state.database, slug)
     return probes

@@ -75,7 +75,7 @@ class Sent:
 class Repeat:
     """What may be done when a request was sent and no answer came, for it may have been carried out.
 
-    `safe`: send it again, twice is as good as once. Else `look_up` builds a request that asks, and `is_done` reads its
+    `safe`: send it again, a retry does no harm. Else `look_up` builds a request that asks, and `is_done` reads its
     answer (None for 404); without one the delivery is held as unclear, for nobody can know.
     """
 
@@ -84,6 +84,9 @@ class Repeat:
     is_done: Callable[[Any, Sent], bool] | None = None
     delay: float = 5.0
     """Seconds that the request is given to be carried out before anybody looks."""
+    again: bool = True
+    """Of one that is `safe`: sent again later, by a replay, though it is known to be done, it changes nothing either.
+    False where that would be a second message: it is replayed only where somebody says so."""
     sends_again: bool = True
     """Where it is not found: send it again, or (False) hold it as unclear, because not found is not yet not done."""
 

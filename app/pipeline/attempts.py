@@ -150,11 +150,12 @@ async def finish(connection: asyncpg.Connection, finished: Sequence[Finished]) -
                       AS given (id, destination, person, holder, status, error, held, passed, wait)
            ), works AS (  -- it does the work again, so it is asked soon when it goes down the next time
                SELECT destination FROM destination_state
-               WHERE probes > 0 AND down_since IS NULL
+               WHERE failing_since IS NOT NULL AND down_since IS NULL
                AND destination IN (SELECT destination FROM finished WHERE status = 'delivered')
                ORDER BY destination FOR UPDATE
            ), hopeful AS (
-               UPDATE destination_state AS state SET probes = 0 FROM works WHERE state.destination = works.destination
+               UPDATE destination_state AS state SET probes = 0, failing_since = NULL, reason = NULL
+               FROM works WHERE state.destination = works.destination
            )
            UPDATE delivery SET status = finished.status, error = finished.error, held = finished.held,
                   passed = finished.passed, attempts = attempts + 1,

@@ -174,14 +174,28 @@ async def pause(database: Database, slug: str, by: str) -> None:
 
 
 async def resume(database: Database, slug: str, by: str) -> None:
-    """Let what waits go out again."""
+    """Let what waits go out again. Where it was down, it is asked at once."""
     async with database.transaction() as connection:
         await hold(connection, slug)
         await connection.execute(
             "UPDATE destination_state SET paused_at = NULL, paused_by = NULL WHERE destination = $1", slug
         )
+        await _due(connection, slug)
         await wake(connection, "deliver")
     log.info("destination.resumed", destination=slug, by=by)
+
+
+async def ask_now(database: Database, slug: str) -> None:
+    """Have a worker ask a destination that is down whether it is there again, without waiting for the next time."""
+    async with database.transaction() as connection:
+        await _due(connection, slug)
+
+
+async def _due(connection: asyncpg.Connection, slug: str) -> None:
+    await connection.execute(
+        "UPDATE destination_state SET probe_at = now() WHERE destination = $1 AND down_since IS NOT NULL", slug
+    )
+    await wake(connection, "watch")
 
 
 async def disconnect(database: Database, environment: Environment, slug: str, seen: datetime, by: str) -> None:
@@ -220,8 +234,8 @@ async def disconnect(database: Database, environment: Environment, slug: str, se
         await connection.execute("DELETE FROM destination WHERE slug = $1", slug)
         # Its state stays: a delivery that a router made in this very moment is still claimed, and fails with a reason.
         await connection.execute(
-            """UPDATE destination_state SET down_since = NULL, probe_at = NULL, reason = NULL, paused_at = NULL,
-                      paused_by = NULL WHERE destination = $1""",
+            """UPDATE destination_state SET down_since = NULL, failing_since = NULL, probe_at = NULL, reason = NULL,
+                      paused_at = NULL, paused_by = NULL WHERE destination = $1""",
             slug,
         )
         await changed(connection)

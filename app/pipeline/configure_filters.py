@@ -1,5 +1,6 @@
 """Changes of destination filters: checked before they are kept, ten of a destination at most."""
 
+import asyncio
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -8,6 +9,7 @@ import msgspec
 
 from app.db.session import Database
 from app.errors import BadInput, Conflict, NotFound
+from app.pipeline.configure_mappings import with_findings
 from app.pipeline.configure_shared import Fault, changed, checked_name, hold, is_text, refuse, somebody_else
 from app.pipeline.filters import MOST, Rule, compile_filters
 from app.telemetry import log
@@ -48,7 +50,7 @@ def checked(draft: FilterDraft) -> FilterDraft:
         compile_filters([Rule(tidy.name, tidy.condition, tidy.kind, tidy.paths, tidy.percent)])
     except BadInput as error:
         field, _, message = error.sentence.partition(": ")
-        raise refuse(Fault(field, message)) from None
+        raise with_findings(refuse(Fault(field, message)), tidy.condition) from None
     return tidy
 
 
@@ -59,7 +61,7 @@ async def create(database: Database, destination: str, draft: FilterDraft, by: s
         BadInput: the draft can't be used.
         Conflict: the destination has its ten already.
     """
-    draft = checked(draft)
+    draft = await asyncio.to_thread(checked, draft)
     async with database.transaction() as connection:
         await hold(connection, destination)
         count = await connection.fetchval("SELECT count(*) FROM destination_filter WHERE destination = $1", destination)
@@ -84,7 +86,7 @@ async def edit(database: Database, destination: str, number: int, draft: FilterD
         BadInput: the draft can't be used.
         Conflict: somebody else has changed it since `seen`.
     """
-    draft = checked(draft)
+    draft = await asyncio.to_thread(checked, draft)
     async with database.transaction() as connection:
         await _held(connection, destination, number, seen)
         await connection.execute(

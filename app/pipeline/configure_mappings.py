@@ -4,7 +4,8 @@ Who changes a mapping says which version was seen; where somebody else was faste
 for ever, so a slug is never given twice.
 """
 
-from dataclasses import dataclass, replace
+import asyncio
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import asyncpg
@@ -26,6 +27,7 @@ from app.pipeline.configure_shared import (
     still_waiting,
 )
 from app.pipeline.filters import LONGEST_CONDITION
+from app.pipeline.lint import lint_trigger
 from app.pipeline.mapping import compile_mapping
 from app.pipeline.subscriptions import compile_trigger
 from app.telemetry import log
@@ -51,7 +53,8 @@ def checked(destination: Destination, draft: Draft) -> Draft:
     """The draft, tidied up.
 
     Raises:
-        BadInput: something in it can't be used; every fault is named by its field.
+        BadInput: something in it can't be used; every fault is named by its field, and what is wrong with a trigger
+            is in `findings`.
     """
     faults: list[Fault] = []
     name = draft.name
@@ -65,8 +68,15 @@ def checked(destination: Destination, draft: Draft) -> Draft:
     faults += trigger_faults(draft.trigger)
     faults += mapping_faults(draft.mapping)
     if faults:
-        raise refuse(*faults)
+        raise with_findings(refuse(*faults), draft.trigger)
     return replace(draft, name=name)
+
+
+def with_findings(refused: BadInput, trigger: str) -> BadInput:
+    """The refusal; where a trigger is at fault also what Segment makes of it and what to write, as `findings`."""
+    if any(fault["field"] in {"trigger", "condition"} for fault in refused.extra["faults"]):
+        refused.extra["findings"] = [asdict(finding) for finding in lint_trigger(trigger)]
+    return refused
 
 
 def is_too_large(draft: Draft) -> bool:
@@ -108,7 +118,7 @@ async def create(database: Database, type_: Destination, destination: str, draft
         BadInput: the draft can't be used.
         Conflict: the destination has its fifty already.
     """
-    draft = checked(type_, draft)
+    draft = await asyncio.to_thread(checked, type_, draft)
     async with database.transaction() as connection:
         await hold(connection, destination)
         slug = await insert(connection, destination, draft, by)
@@ -152,7 +162,7 @@ async def edit(
         BadInput: the draft can't be used.
         Conflict: somebody else has changed it since version `seen`.
     """
-    draft = checked(type_, draft)
+    draft = await asyncio.to_thread(checked, type_, draft)
     async with database.transaction() as connection:
         row = await _held(connection, destination, slug, seen)
         old = draft_of(row)

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -11,7 +11,7 @@ import asyncpg
 from app.db.session import Database
 from app.errors import NotFound
 from app.pipeline.configure import Catalogue, Environment
-from app.pipeline.configure_settings import masked
+from app.pipeline.configure_settings import masked, masked_mapping
 from app.pipeline.configure_shared import is_text, no_destination
 
 MANY = 10_000
@@ -61,7 +61,7 @@ class DestinationRead:
     name: str
     enabled: bool
     state: str
-    """`up`, `down`, `paused` or `disabled`."""
+    """`up`, `down` (until something was delivered again), `paused` or `disabled`."""
     since: datetime | None
     reason: str | None
     settings: dict[str, Any]
@@ -117,6 +117,11 @@ async def destination(database: Database, catalogue: Catalogue, environment: Env
     return found[0]
 
 
+def without_literals(found: DestinationRead) -> DestinationRead:
+    """As somebody sees it who is no admin: with the keys in its mappings masked."""
+    return replace(found, mappings=[replace(each, mapping=masked_mapping(each.mapping)) for each in found.mappings])
+
+
 def mapping_of(found: DestinationRead, slug: str) -> MappingRead:
     """A mapping of a destination.
 
@@ -134,7 +139,7 @@ async def _read(
 ) -> list[DestinationRead]:
     async with database.connection() as connection:
         rows = await connection.fetch(
-            """SELECT destination.*, down_since, reason, paused_at, paused_by,
+            """SELECT destination.*, coalesce(failing_since, down_since) AS down_since, reason, paused_at, paused_by,
                       (SELECT count(*) FROM (
                            SELECT FROM delivery WHERE status = 'pending' AND delivery.destination = destination.slug
                            LIMIT $2) AS found) AS waiting
@@ -220,8 +225,8 @@ def _filter(row: asyncpg.Record) -> FilterRead:
     )
 
 
-async def versions(database: Database, destination: str, slug: str) -> list[VersionRead]:
-    """The versions of a mapping, the latest first; of one that was deleted as well.
+async def versions(database: Database, destination: str, slug: str, *, plain: bool) -> list[VersionRead]:
+    """The versions of a mapping, the latest first; of one that was deleted as well. `plain`: with the keys in them.
 
     Raises:
         NotFound: there never was such a mapping.
@@ -246,10 +251,10 @@ async def versions(database: Database, destination: str, slug: str) -> list[Vers
             name=row["name"],
             action=row["action"],
             trigger=row["trigger"],
-            mapping=row["mapping"],
+            mapping=row["mapping"] if plain else masked_mapping(row["mapping"]),
             enabled=row["enabled"],
             place=row["place"],
-            differences=differences(before, row),
+            differences=[each if plain else _masked(each) for each in differences(before, row)],
         )
         for row, before in zip(rows, [*rows[1:], None], strict=True)
     ]
@@ -271,6 +276,12 @@ def differences(before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> l
         if key not in old or key not in new or old[key] != new[key]
     ]
     return found
+
+
+def _masked(each: Difference) -> Difference:
+    return Difference(
+        each.field, *(masked_mapping({each.field: value})[each.field] for value in (each.before, each.after))
+    )
 
 
 async def last_day(database: Database, destination: str) -> dict[str, dict[str, int]]:

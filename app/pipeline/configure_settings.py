@@ -1,5 +1,6 @@
 """The settings of a destination: checked before they are kept, and never shown with their secrets. Pure."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 from urllib.parse import quote
@@ -12,6 +13,7 @@ MASK: Final = "••••••"
 """What is shown of a secret. Sent back, it means the one that is there."""
 HARMLESS: Final = frozenset({"accept", "content-type", "idempotency-key", "user-agent"})
 """Headers that are shown as they are. Of all others nobody here can tell whether they carry a key."""
+_SECRET_KEY: Final = re.compile(r"authorization|api[-_]?key|secret|token|password|cookie", re.IGNORECASE)
 SHORTEST_SECRET: Final = 4
 """Characters. A shorter one would blot out text that only happens to be the same."""
 
@@ -56,6 +58,26 @@ def checked_settings(
     except LoyaltyError as error:
         raise refuse(Fault("settings", without_secrets(error.sentence, secrets(destination, settings)))) from None
     return valid
+
+
+def masked_mapping(value: Any) -> Any:
+    """A mapping, or what it made, without the texts under a key such as `authorization`: for who is no admin.
+
+    Paths into the event are shown: they are no secrets.
+    """
+    if isinstance(value, list):
+        return [masked_mapping(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _blotted(item) if _SECRET_KEY.search(key) else masked_mapping(item) for key, item in value.items()}
+    return value
+
+
+def _blotted(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_blotted(item) for item in value]
+    if isinstance(value, dict):
+        return {key: item if key == "@path" else _blotted(item) for key, item in value.items()}
+    return MASK if isinstance(value, str) and value else value
 
 
 def secrets(destination: Destination, settings: Mapping[str, Any]) -> tuple[str, ...]:

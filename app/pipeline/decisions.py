@@ -141,11 +141,13 @@ def checked_note(note: str) -> str:
     """The note as it is stored.
 
     Raises:
-        BadInput: it is empty or too long.
+        BadInput: it is empty or too long, or has a NUL.
     """
-    kept = note.replace("\x00", "").strip()
+    if "\x00" in note:
+        raise BadInput("note: it has a NUL character, which can't be kept.")
+    kept = note.strip()
     if not kept:
-        raise BadInput("note: say why you decide so. It is kept with the decision.")
+        raise BadInput("note: say why. It is kept with your name.")
     if len(kept) > LONGEST_NOTE:
         raise BadInput(f"note: {len(kept)} characters are too many; {LONGEST_NOTE} are kept.")
     return kept

@@ -6,6 +6,9 @@ import asyncpg
 
 from app.db.wake import wake
 
+LONGEST_REFUSAL = 300.0
+"""Seconds that one which answers its test and refuses the work is left alone at most."""
+
 
 async def make(connection: asyncpg.Connection, destinations: Iterable[str]) -> None:
     """Make the rows: lanes of a destination without one are not claimed."""
@@ -17,15 +20,22 @@ async def make(connection: asyncpg.Connection, destinations: Iterable[str]) -> N
 
 
 async def note_down(connection: asyncpg.Connection, destination: str, reason: str, wait: float) -> bool:
-    """Note that it is down, and ask again in `wait` seconds; True when it was up until now."""
+    """Note that it is down, and ask again in `wait` seconds; True when it was up until now.
+
+    One that answers its test and refuses the work again and again is left alone for longer and longer.
+    """
     return bool(
         await connection.fetchval(
             """UPDATE destination_state SET down_since = coalesce(down_since, now()), reason = $2,
-                      probe_at = greatest(probe_at, now() + make_interval(secs => $3))
+                      failing_since = coalesce(failing_since, now()),
+                      probe_at = greatest(probe_at, now() + make_interval(
+                          secs => CASE WHEN down_since IS NULL AND failing_since IS NOT NULL
+                                  THEN greatest($3, least($4, $3 * 2 ^ least(probes, 10))) ELSE $3 END))
                WHERE destination = $1 RETURNING down_since = now()""",
             destination,
             reason[:2000],
             wait,
+            LONGEST_REFUSAL,
         )
     )
 
@@ -54,10 +64,11 @@ async def ask_again(connection: asyncpg.Connection, destination: str, reason: st
 async def note_up(connection: asyncpg.Connection, destination: str) -> None:
     """It answers again. Inside a transaction.
 
-    `probes` stays until a row was delivered: one that answers its test and refuses the work is asked less and less.
+    `probes`, `failing_since` and the reason stay until a row was delivered: one that answers its test and refuses the
+    work is asked less and less.
     """
     await connection.execute(
-        "UPDATE destination_state SET down_since = NULL, probe_at = NULL, reason = NULL WHERE destination = $1",
+        "UPDATE destination_state SET down_since = NULL, probe_at = NULL WHERE destination = $1",
         destination,
     )
     await wake(connection, "deliver")

@@ -84,6 +84,8 @@ def compared(keys: tuple[str, ...], operator: str, value: Value, note: Note) -> 
             note("null-text", f"{name} {operator} null")
         found = Condition(keys, "not_exists", "null")
     elif scalar or value.kind == "text":
+        if value.kind == "boolean" and keys != ("type",):
+            note("word-is-text", value.piece)
         text = value.value if value.kind == "text" else value.piece.lower() if value.kind == "boolean" else value.piece
         found = Condition(keys, "=", text)
     elif value.kind == "number":

@@ -7,8 +7,10 @@ given, also at what becomes of them.
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from app import jsvalues
 from app.destinations.base import Action
 from app.destinations.fields import Field
+from app.pipeline import liquid
 from app.pipeline.lint_events import TYPES, TYPES_WITH, makes_sure_of, takes_types
 from app.pipeline.lint_finding import Finding
 from app.pipeline.lint_leaving import names_and_nulls, never_leave, refused, taken_of
@@ -76,6 +78,7 @@ def lint_mapping(
         *(_fields(fields, plain, "") if fields else ()),
         *_texts(found),
         *_options(directives),
+        *_liquids(directives),
         *_in_lists(plain, ""),
         *_paths(directives, reading),
         *_required(fields, plain, reading, ""),
@@ -154,6 +157,21 @@ def _options(directives: Sequence[Directive]) -> Iterator[Finding]:
         if isinstance(value, str) and value != value.lower():
             sentence = f"{key} {value!r} is accepted and then not understood: write it in small letters."
             yield Finding("capital-option", "warning", sentence, at=directive.at)
+
+
+def _liquids(directives: Sequence[Directive]) -> Iterator[Finding]:
+    """Liquid templates that fail on every event: Segment looks at them when one comes."""
+    for directive in directives:
+        if directive.name != "@liquid" or not isinstance(directive.operand, str):
+            continue
+        length, fault = jsvalues.length(directive.operand), None
+        if length > liquid.MAX_LENGTH:
+            fault = f"it has {length:,} characters, and {liquid.MAX_LENGTH:,} is the most"
+        else:
+            fault = liquid.unreadable(directive.operand)
+        if fault:
+            sentence = f"The @liquid template can't be used, so every event that gets to it is refused: {fault}."
+            yield Finding("bad-liquid", "error", sentence, at=directive.at)
 
 
 def _in_lists(mapping: Any, at: str, *, inside: bool = False) -> Iterator[Finding]:

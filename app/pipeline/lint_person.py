@@ -88,7 +88,7 @@ class _Parser(Words):
             if depth > 0:
                 self.slip("nested-parentheses", "")
             meaning = self.either(depth + 1)
-            self.expect(")", "Parentheses are not closed.")
+            self._close("Parentheses are not closed.")
             return meaning
         if self.kind != "word":
             raise NotUnderstood(
@@ -103,6 +103,8 @@ class _Parser(Words):
     def _function(self, depth: int) -> Meaning:
         name = self.take().piece
         self.take()
+        if name.lower() == "exists" and self.kind == "word":
+            return self._exists(name)
         if name.lower() not in FUNCTIONS:
             self._skip_arguments()
             self.slip("no-such-function", name)
@@ -111,12 +113,19 @@ class _Parser(Words):
             self.slip("no-such-function", name)
         if depth > 0:
             self.slip("function-in-parentheses", name)
-        field = self.take()
-        if field.kind != "word":
-            raise NotUnderstood(f"{name}() begins with the name of a field.")
-        self.expect(",", f"{name}() takes a field and a text, with a comma between them.")
-        sought = self.text()
-        self.expect(")", f"{name}() is not closed.")
+        comma = f"{name}() takes a field and a text, with a comma between them."
+        if self.kind == "text" and [token.kind for token in self.tokens[self.at + 1 : self.at + 3]] == ["mark", "word"]:
+            sought = self.text()
+            self.expect(",", comma)
+            field = self.take()
+            self.slip("swapped-arguments", name)
+        else:
+            field = self.take()
+            if field.kind != "word":
+                raise NotUnderstood(f"{name}() begins with the name of a field.")
+            self.expect(",", comma)
+            sought = self.text()
+        self._close(f"{name}() is not closed.")
         keys = keys_of(field.piece, self.slip)
         if isinstance(keys, Unsayable):
             return keys
@@ -124,6 +133,19 @@ class _Parser(Words):
             self.slip("function-of-type", name)
             return Unsayable("functions can't look at the type; compare it with =")
         return Condition(keys, "contains", sought) if name.lower() == "contains" else matched(keys, sought, self.slip)
+
+    def _exists(self, name: str) -> Meaning:
+        self.slip("no-such-function", name)
+        keys = keys_of(self.take().piece, self.slip)
+        self._close(f"{name}() is not closed.")
+        return keys if isinstance(keys, Unsayable) else Condition(keys, "exists", "null")
+
+    def _close(self, sentence: str) -> None:
+        """At the end of the text a parenthesis that is missing is plain; anywhere else it may belong in many places."""
+        if self.kind == "end":
+            self.slip("not-closed", "")
+        else:
+            self.expect(")", sentence)
 
     def _skip_arguments(self) -> None:
         depth = 1

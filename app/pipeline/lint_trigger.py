@@ -31,6 +31,9 @@ from app.pipeline.trigger_reading import Condition, read
 
 _SENTENCES: Final = {
     "mixed-connectors": "`and` and `or` stand on one level, and Segment lets the last one hold for all of it.",
+    "not-closed": "A parenthesis is opened and not closed.",
+    "swapped-arguments": "In {piece}() the field comes first and the text after it: its arguments are swapped.",
+    "word-is-text": '`{piece}` is a text here: Segment looks for the word "{piece}".',
     "nested-parentheses": "Parentheses inside parentheses: Segment's do not nest, the first `)` closes them.",
     "function-in-parentheses": "{piece}() stands in parentheses: its own `)` closes them for Segment, and what follows "
     "stands outside.",
@@ -67,7 +70,7 @@ _SENTENCES: Final = {
 """By the code of the slip."""
 
 _HARMLESS: Final = frozenset(
-    {"connector-ignored", "operator-in-words", "not-a-value", "no-connector", "number-in-quotes"}
+    {"connector-ignored", "word-is-text", "operator-in-words", "not-a-value", "no-connector", "number-in-quotes"}
 )
 """Slips that are worth a note where they change nothing."""
 _RIGHT: Final = frozenset({"operator-in-words", "number-in-quotes"})
@@ -92,7 +95,7 @@ def lint_trigger(text: str) -> list[Finding]:
     if not same(meant, reads):
         return [*_differences(meant, slips, reads, ""), *_takes_nothing(reads)]
     return [
-        *(_slip(slip, "note", written(meant)) for slip in slips if slip.code in _HARMLESS),
+        *(_slip(slip, _level(slip), written(meant)) for slip in slips if slip.code in _HARMLESS),
         *_said_twice(reads),
         *_corners(simplified(reads)),
         *_takes_nothing(reads),
@@ -118,6 +121,11 @@ def _differences(meant: Meaning, slips: list[Slip], reads: Meaning | None, refus
     elif not findings:
         findings = [_finding("reads-otherwise", level, "Segment reads it otherwise than it says.", instead, reads_as)]
     return findings
+
+
+def _level(slip: Slip) -> str:
+    """Of a slip that changes nothing in how the trigger is read."""
+    return "warning" if slip.code == "word-is-text" else "note"
 
 
 def _slip(slip: Slip, level: str, instead: Written, reads_as: str | None = None) -> Finding:

@@ -100,6 +100,8 @@ class Words:
             return self._unquoted(token)
         if token.kind not in ("word", "number"):
             raise NotUnderstood(f"Where a text should stand is {token.piece!r}.")
+        if token.piece in ("null", "true", "false"):
+            self.slip("word-is-text", token.piece)
         return token.piece
 
     def _unquoted(self, token: Token) -> str:

@@ -81,6 +81,15 @@ def _disabled_filter(name: str) -> Filter:
 _ENVIRONMENT: Final = _Environment(strict_filters=False)
 
 
+def unreadable(template: str) -> str | None:
+    """What keeps a template from being parsed, or None."""
+    try:
+        _ENVIRONMENT.from_string(template)
+    except LiquidError as fault:
+        return str(fault.args[0])
+    return None
+
+
 def compile_liquid(template: str) -> Resolve:
     """A function that renders the template with an event's fields as its variables, always giving text.
 

@@ -128,8 +128,10 @@ class DestinationState(SQLModel, table=True):
     """Null: it is up. While it is down, nothing of it is claimed and no row's clock runs (rule 8)."""
     probe_at: datetime | None = utc_field(default=None)
     """When a worker asks again whether it is up; also the lease of the one that asks."""
+    failing_since: datetime | None = utc_field(default=None)
+    """When it went down first without doing its work since: one may answer its test and refuse the work."""
     probes: int = 0
-    """Questions that it failed since it went down."""
+    """Questions to it since it last did its work."""
     reason: str | None = None
     next_slot: datetime = utc_field()
     """Where a pace is set: the first moment at which nobody has reserved a call yet."""

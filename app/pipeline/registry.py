@@ -28,6 +28,8 @@ class Connected:
     """A destination that is set up."""
 
     slug: str
+    name: str
+    """As its row is called; a destination of one type may be connected several times."""
     destination: Destination
     enabled: bool
     settings: Settings
@@ -79,6 +81,7 @@ class Registry:
                 row["settings"] or self.environment.get(row["type"], {}),
                 mappings[row["slug"]],
                 filters[row["slug"]],
+                name=row["name"],
                 enabled=row["enabled"],
             )
             for row in destinations
@@ -108,6 +111,7 @@ def connect(
     mappings: Iterable[Mapping[str, Any]],
     filters: Iterable[Mapping[str, Any]] = (),
     *,
+    name: str = "",
     enabled: bool = True,
 ) -> Connected:
     """Compile the rows of one destination: pure."""
@@ -134,4 +138,4 @@ def connect(
         made = Filters(rejects=((", ".join(rule.name for rule in rules), lambda _: True),))
     for fault in faults:
         log.error("destination.fault", destination=slug, fault=fault)
-    return Connected(slug, destination, enabled, settings, made, compiled, tuple(faults))
+    return Connected(slug, name or destination.name, destination, enabled, settings, made, compiled, tuple(faults))

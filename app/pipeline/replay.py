@@ -223,11 +223,17 @@ async def replays(database: Database, limit: int = 50, before: int = 2**62) -> l
 
 async def replay_of(database: Database, replay_id: int) -> Progress:
     """One replay. Raises `NotFound`."""
+    replay_id = _fitting(replay_id)
     async with database.connection() as connection:
         row = await connection.fetchrow("SELECT * FROM replay WHERE id = $1", replay_id)
         if row is None:
             raise NotFound("There is no replay with this id.")
         return await _progress(connection, row)
+
+
+def _fitting(replay_id: int) -> int:
+    """The id, or one that no replay has where it is too large for a row."""
+    return replay_id if replay_id < 2**63 else -1
 
 
 async def _progress(connection: asyncpg.Connection, row: asyncpg.Record) -> Progress:
@@ -262,7 +268,7 @@ async def resume(database: Database, replay_id: int, made_by: str) -> Progress:
 async def _turn(database: Database, replay_id: int, old: str, new: str, made_by: str) -> Progress:
     async with database.connection() as connection:
         turned = await connection.fetchval(
-            "UPDATE replay SET status = $3 WHERE id = $1 AND status = $2 RETURNING true", replay_id, old, new
+            "UPDATE replay SET status = $3 WHERE id = $1 AND status = $2 RETURNING true", _fitting(replay_id), old, new
         )
     found = await replay_of(database, replay_id)
     if not turned:

@@ -8,9 +8,9 @@ from app.destinations.base import Repeat
 Label = Literal["safe", "already applied", "would apply twice"]
 
 WORDS: Final[dict[Label, str]] = {
-    "safe": "It was never applied, or applying it again changes nothing.",
+    "safe": "It is not known to be applied and may be tried again, or applying it again changes nothing.",
     "already applied": "It is looked for first, and not done again.",
-    "would apply twice": "It was applied, or may have been, and nothing can tell: done again, it counts twice.",
+    "would apply twice": "It was applied, or may have been: done again, it counts twice or is a second message.",
 }
 """What each label says to people."""
 
@@ -25,6 +25,11 @@ class Past:
     """One was sent and may have been carried out: nobody knows."""
 
 
+def changes_nothing(repeat: Repeat) -> bool:
+    """Whether sending what is known to be done changes nothing."""
+    return repeat.safe and repeat.again
+
+
 def settles(repeat: Repeat) -> bool:
     """Whether a look tells for sure if it was done. One that may overlook it does not settle anything."""
     return repeat.look_up is not None and repeat.is_done is not None and repeat.sends_again
@@ -33,9 +38,10 @@ def settles(repeat: Repeat) -> bool:
 def label_of(repeat: Repeat, past: Past) -> Label:
     """The label of a delivery with such tries, for an action that may be repeated so.
 
-    One whose outcome is unclear, of an action whose look-up settles it, is safe: it is looked for first.
+    One whose outcome is unclear is safe where a retry does no harm, and where a look-up settles it: it is looked for
+    first.
     """
-    if repeat.safe or not (past.applied or past.unclear):
+    if changes_nothing(repeat) or not (past.applied or (past.unclear and not repeat.safe)):
         return "safe"
     if not settles(repeat):
         return "would apply twice"

@@ -17,7 +17,7 @@ from app.pipeline.mappings import CompiledMapping
 from app.pipeline.registry import Connected
 from app.pipeline.replay import TRIES, Numbers, Wanted, chosen, numbers
 from app.pipeline.replay_difference import Change, differences
-from app.pipeline.replay_labels import WORDS, Label, Past, label_of
+from app.pipeline.replay_labels import WORDS, Label, Past, changes_nothing, label_of
 from app.pipeline.replay_selection import FROM
 
 PAGE: Final = 20
@@ -95,7 +95,7 @@ class Previewer:
         else:
             says = WORDS[label]
         made = await self._make(row, wanted, to, mapping, until)
-        overtaken = row["overtaken"] and mapping.action.repeat.safe
+        overtaken = row["overtaken"] and changes_nothing(mapping.action.repeat)
         sent = _sent(row, to)
         return _preview_of(row, label, made.reason or says, made, sent, OVERTAKEN if overtaken else None)
 

@@ -1,10 +1,11 @@
 """Which deliveries somebody means, as SQL: for lists, for replays, and for what a replay would do."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 import asyncpg
+import msgspec
 
 from app.errors import BadInput
 
@@ -16,18 +17,23 @@ LONGEST = 500
 OUT_OF_ORDER = timedelta(minutes=10)
 """Ids grow with the time of making, but for transactions that were open at once; none is open for longer."""
 
+EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
+"""No delivery is made outside; times near the ends of the calendar can't be counted with."""
+
 FROM = "delivery JOIN event ON event.position = event_position"
 
 
-@dataclass(frozen=True)
-class Selection:
-    """Deliveries that meet all that is said here. What is not said does not matter."""
+class Selection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Deliveries that meet all that is said here. What is not said does not matter.
+
+    A field that there is not is refused: with a typing error passed over, everything would be chosen.
+    """
 
     destination: str | None = None
     """Its slug."""
     mapping: str | None = None
     """Its slug."""
-    status: list[Status] = field(default_factory=list)
+    status: list[Status] = msgspec.field(default_factory=list)
     """One of these; none: any."""
     error: str | None = None
     """Text that is somewhere in the error; capitals do not matter."""
@@ -42,7 +48,7 @@ class Selection:
     """Made by the router at this moment or later."""
     until: datetime | None = None
     """Made before this moment."""
-    ids: list[int] = field(default_factory=list)
+    ids: list[int] = msgspec.field(default_factory=list)
     """Single deliveries; none: any."""
     replay: int | None = None
     """Last sent again by this replay."""
@@ -64,11 +70,13 @@ def checked(selection: Selection) -> Selection:
         raise BadInput(f"ids: {MOST_IDS} at most, each an id of a delivery.")
     if selection.replay is not None and not 0 <= selection.replay < 2**63:
         raise BadInput("replay: the id of a replay.")
-    return replace(selection, **texts, since=_zoned(selection.since), until=_zoned(selection.until))
+    return msgspec.structs.replace(selection, **texts, since=_zoned(selection.since), until=_zoned(selection.until))
 
 
 def _zoned(moment: datetime | None) -> datetime | None:
-    return moment.replace(tzinfo=UTC) if moment and moment.tzinfo is None else moment
+    if moment is None:
+        return None
+    return min(max(moment.replace(tzinfo=moment.tzinfo or UTC), EARLIEST), LATEST)
 
 
 @dataclass

@@ -4,11 +4,16 @@ The steps are those of the road, in its order (rule 7). One that would stop the 
 the same, as far as they can be: whoever mends one thing sees what comes after it.
 """
 
+import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
+from ipaddress import ip_address
 from typing import Any
 
+import httpx
+
 from app import jsvalues
+from app.destinations.addresses import VARIABLE, AllowedHosts, refused
 from app.destinations.base import Action, Payload
 from app.errors import LoyaltyError
 from app.pipeline.bridge import payload_for
@@ -74,8 +79,13 @@ def nothing_to_try(draft: Draft, looked_at: int) -> Tried:
     return Tried(False, [Step("trigger", False, sentence)], None)
 
 
-async def try_event(to: Connected, draft: Draft, event: dict[str, Any], run: Run | None) -> Tried:
-    """Take the event along the road of this mapping. `run` is None where the destination has no function."""
+async def try_event(
+    to: Connected, draft: Draft, event: dict[str, Any], run: Run | None, allowed: AllowedHosts
+) -> Tried:
+    """Take the event along the road of this mapping. `run` is None where the destination has no function.
+
+    `allowed` are hosts that may be called though they are not public.
+    """
     road = _Road()
     hidden = secrets(to.destination, to.settings)
     shaped = _gates(road, to, draft, event)
@@ -90,7 +100,7 @@ async def try_event(to: Connected, draft: Draft, event: dict[str, Any], run: Run
         )
     payload, request = None, None
     if outcome is None or outcome.outcome == "returned":
-        payload, request = _made(road, to, draft, shaped, hidden)
+        payload, request = _made(road, to, draft, shaped, hidden, allowed)
     else:
         road.step("mapping", None, "The function returned no event to map.")
     return Tried(road.open, road.steps, event, outcome, payload, request)
@@ -104,8 +114,9 @@ def _gates(road: _Road, to: Connected, draft: Draft, event: dict[str, Any]) -> d
         road.step(
             "enabled", False, f"The {'mapping' if to.enabled else 'destination'} is disabled: nothing is made for it."
         )
-    name = to.destination.name
-    if wants(event, name):
+    known_as = to.destination.name
+    name = to.name if to.name == known_as else f"{to.name} (there it is {known_as})"
+    if wants(event, known_as):
         road.step("integrations", True, f"The event's integrations object lets it through to {name}.")
     else:
         road.step("integrations", False, f"The event's integrations object keeps it from {name}.")
@@ -143,12 +154,17 @@ def _function_sentence(outcome: Outcome) -> str:
 
 
 def _made(
-    road: _Road, to: Connected, draft: Draft, event: dict[str, Any], hidden: tuple[str, ...]
+    road: _Road,
+    to: Connected,
+    draft: Draft,
+    event: dict[str, Any],
+    hidden: tuple[str, ...],
+    allowed: AllowedHosts,
 ) -> tuple[Payload | None, dict[str, Any] | None]:
     """What the mapping makes of the event, and the request that the action makes of that."""
     action: Action | None = to.destination.actions.get(draft.action)
     if action is None:
-        road.step("mapping", False, f"{to.destination.name} has no action {draft.action[:100]!r}.")
+        road.step("mapping", False, f"{to.name} has no action {draft.action[:100]!r}.")
         return None, None
     faults = mapping_faults(draft.mapping)
     if faults:
@@ -161,13 +177,29 @@ def _made(
         return None, None
     road.step("mapping", True, f"The payload of {action.title.strip()} is complete.")
     try:
-        request = shown_request(action.build(payload, to.settings), hidden)
+        made = action.build(payload, to.settings)
+        request = shown_request(made, hidden)
     except LoyaltyError as error:
         road.step("request", False, without_secrets(error.sentence, hidden))
         return payload, None
-    road.step(
-        "request",
-        True,
-        "This would be sent." if road.open else "This would be sent, if nothing above stood in the way.",
-    )
+    if to.destination.transport == "web" and (host := _internal(made.url, allowed)):
+        sentence = f"{host} is an address that is not public, so nothing would be sent. If it shall be called, name it"
+        road.step("request", False, f"{sentence} in {VARIABLE}.")
+    else:
+        told = "This would be sent." if road.open else "This would be sent, if nothing above stood in the way."
+        road.step("request", True, told)
     return jsvalues.clean(payload), request
+
+
+def _internal(url: str, allowed: AllowedHosts) -> str | None:
+    """The host of an address, where that is a number of a net which is not public. Names are not looked up here."""
+    place = httpx.URL(url)
+    host, port = place.host, place.port or (443 if place.scheme == "https" else 80)
+    try:
+        number = str(ip_address(host.partition("%")[0]))
+    except ValueError:
+        try:
+            number = socket.inet_ntoa(socket.inet_aton(host))  # as the system reads 127.1 and 2130706433
+        except OSError:
+            return None
+    return host if refused([number]) and not allowed.has(host, port) else None

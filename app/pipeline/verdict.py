@@ -10,6 +10,7 @@ Blame = Literal["row", "destination", "either"]
 
 DOWN = frozenset({0, 429, 503})
 """Statuses that speak of the destination alone: it can't be reached, is over its limit, or under maintenance."""
+REFUSED_KEYS = "It does not accept our keys or settings: change them, then test the connection."
 ANY_KEYS = 30.0
 """Seconds between two looks whether wrong keys were mended."""
 
@@ -45,7 +46,7 @@ def verdict(error: LoyaltyError) -> Verdict:
     wait = error.retry_after or 0.0
     if isinstance(error, SettingsError) or (isinstance(error, DestinationError) and error.rejects_keys):
         # Wrong keys or a wrong address are the operator's to mend, and concern every row: they wait, not given up.
-        return Verdict("retry", error.sentence, max(wait, ANY_KEYS), "destination")
+        return Verdict("retry", f"{REFUSED_KEYS} {error.sentence}", max(wait, ANY_KEYS), "destination")
     if not error.retryable:
         return Verdict("refused", error.sentence)
     if isinstance(error, DestinationError) and error.may_be_done:

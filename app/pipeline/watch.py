@@ -10,6 +10,7 @@ from app.destinations.base import Transport
 from app.errors import DestinationError, LoyaltyError
 from app.pipeline import destination_state
 from app.pipeline.registry import Registry
+from app.pipeline.verdict import verdict
 from app.telemetry import log
 
 LONGEST = 15.0
@@ -77,5 +78,5 @@ class Watch:
         except LoyaltyError as error:
             if isinstance(error, DestinationError) and not error.retryable and not error.rejects_keys:
                 return None  # it refused the question, so it answers
-            return error.sentence, error.retry_after or 0.0
+            return verdict(error).sentence, error.retry_after or 0.0
         return None

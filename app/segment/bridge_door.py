@@ -4,14 +4,12 @@ import hashlib
 import hmac
 from typing import Any
 
-import msgspec
 from litestar import Request, Router, post
 from litestar.datastructures import State
 
 from app.db.base import now
-from app.db.trouble import without_nul
 from app.errors import BadInput, Busy, NotSignedIn
-from app.segment import messages, reading
+from app.segment import examples, messages, reading
 from app.segment.errors import TooManyRequests
 from app.segment.intake import Intake
 from app.segment.write_keys import WriteKeys
@@ -33,6 +31,7 @@ def sign(secret: str, body: bytes) -> str:
     role="public",
     status_code=200,
     operation_id="segmentWebhook",
+    operation_class=examples.FROM_SEGMENT,
     request_max_body_size=MAX_BODY,
     tags=["segment"],
 )
@@ -50,8 +49,8 @@ async def receive(request: Request[Any, Any, Any], state: State) -> dict[str, bo
             "Webhooks destination in Segment, and that it sends one event at a time."
         )
     try:
-        decoded = msgspec.json.decode(without_nul(body))
-    except (ValueError, RecursionError) as error:  # msgspec's own, bytes that are not UTF-8, and a tower of brackets
+        decoded = reading.parsed(body)
+    except ValueError as error:
         raise BadInput("The body is not valid JSON.") from error
     keys: WriteKeys = state.write_keys
     owner = await keys.source(SOURCE)

@@ -9,7 +9,7 @@ from litestar.params import FromPath
 
 from app.db.base import now
 from app.log.log import NewEvent
-from app.segment import messages, reading
+from app.segment import examples, messages, reading
 from app.segment.browsers import FOR_BROWSERS, preflight
 from app.segment.errors import door_errors
 from app.segment.intake import Intake
@@ -21,13 +21,13 @@ ItemsOf = Callable[[Any], tuple[list[Any], str | None]]
 """The messages in a body, or none and Segment's code for why."""
 
 
-@post(["/v1/batch", "/v1/b"], role="source", status_code=200)
+@post(["/v1/batch", "/v1/b"], role="source", status_code=200, operation_class=examples.BATCH)
 async def batch(request: Request[Any, Any, Any], state: State) -> dict[str, bool]:
     """Many messages at once, as the client libraries send them."""
     return await _take_in(request, state, reading.listed)
 
 
-@post("/v1/import", role="source", status_code=200)
+@post("/v1/import", role="source", status_code=200, operation_class=examples.IMPORT)
 async def import_(request: Request[Any, Any, Any], state: State) -> dict[str, bool]:
     """The same as a batch. Old clients name a message's type `action` here."""
 
@@ -38,7 +38,7 @@ async def import_(request: Request[Any, Any, Any], state: State) -> dict[str, bo
     return await _take_in(request, state, items_of)
 
 
-@post("/v1/{call:str}", role="source", status_code=200, operation_id="call")
+@post("/v1/{call:str}", role="source", status_code=200, operation_id="call", operation_class=examples.SINGLE)
 async def single(request: Request[Any, Any, Any], state: State, call: FromPath[str]) -> Response[Any]:
     """One message; its type is the last word of the path, or that word's first letter."""
     type_ = messages.CALLS.get(call)

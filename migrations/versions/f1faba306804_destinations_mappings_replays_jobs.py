@@ -170,6 +170,7 @@ def upgrade() -> None:
         unique=False,
         postgresql_where=sa.text("replay_id IS NOT NULL"),
     )
+    op.add_column("destination_state", sa.Column("failing_since", sa.DateTime(timezone=True), nullable=True))
     op.add_column("destination_state", sa.Column("rest_until", sa.DateTime(timezone=True), nullable=True))
     op.add_column("destination_state", sa.Column("paused_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("destination_state", sa.Column("paused_by", sqlmodel.sql.sqltypes.AutoString(), nullable=True))
@@ -183,6 +184,7 @@ def downgrade() -> None:
     op.drop_column("destination_state", "paused_by")
     op.drop_column("destination_state", "paused_at")
     op.drop_column("destination_state", "rest_until")
+    op.drop_column("destination_state", "failing_since")
     op.drop_index("ix_delivery_replay_id", table_name="delivery", postgresql_where=sa.text("replay_id IS NOT NULL"))
     op.drop_index("ix_delivery_person", table_name="delivery")
     op.drop_index(

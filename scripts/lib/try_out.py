@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from app import jsvalues
-from app.destinations.voucherify import VOUCHERIFY
+from app.destinations.catalogue import DESTINATIONS
 from app.errors import LoyaltyError
 from app.pipeline.lint import Finding, lint_mapping, lint_trigger
 from scripts.lib import try_answers
@@ -36,6 +36,9 @@ JSON lines, one answer to each question, in order:
 
 A function reads from Voucherify (or the sandbox) as always; what it would write is in calls, with "dry": true.
 """
+
+ACTIONS = {slug: action for destination in DESTINATIONS for slug, action in destination.actions.items()}
+"""Of all destinations, by slug."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -64,8 +67,8 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--event", type=_json, help="the event: JSON, or the name of a file with JSON")
     parser.add_argument("--mapping", type=_json, help="for mapping: the mapping, likewise; else the action's own")
     parser.add_argument(
-        "--action", choices=VOUCHERIFY.actions, metavar="ACTION",
-        help=f"for mapping: check the output as this action does ({', '.join(VOUCHERIFY.actions)})",
+        "--action", choices=ACTIONS, metavar="ACTION",
+        help=f"for mapping: check the output as this action does ({', '.join(ACTIONS)})",
     )  # fmt: skip
     parser.add_argument("--trigger", help='for fql: the trigger, such as type = "track"; for mapping: whose it is')
     parser.add_argument("--settings", type=_json, help="for bridge: the destination's settings, JSON or a file")
@@ -122,7 +125,7 @@ def _lines(answer: Callable[[Answer], Answer]) -> int:
 
 def _mapping(options: argparse.Namespace) -> int:
     """The output, as the action would send it where one is named; and what is worth knowing of the mapping."""
-    action = VOUCHERIFY.actions.get(options.action)
+    action = ACTIONS.get(options.action)
     mapping = action.default_mapping if options.mapping is None and action is not None else options.mapping
     trigger = options.trigger or (action.default_trigger if action is not None else "")
     answered = try_answers.mapping({"mapping": mapping, "payload": options.event})
@@ -133,7 +136,10 @@ def _mapping(options: argparse.Namespace) -> int:
             answered = {"error": fault.sentence}
     if isinstance(mapping, dict):
         came = [options.event] if isinstance(options.event, dict) and "error" not in answered else []
-        _tell(lint_mapping(action, trigger, mapping, came))
+        findings = lint_mapping(action, trigger, mapping, came)
+        _tell(findings)
+        if "error" in answered and any(finding.code in {"invalid-mapping", "bad-liquid"} for finding in findings):
+            return 1  # the findings have said it
     return _show(answered)
 
 
@@ -177,7 +183,8 @@ def _tell(findings: Iterable[Finding]) -> None:
     """Findings for a person, on stderr: stdout is for the answer alone. What all of them share is said once."""
     told: set[tuple[str, str]] = set()
     for finding in findings:
-        say(f"{finding.level}: {f'{finding.at}: ' if finding.at else ''}{finding.sentence}")
+        at = f"{finding.at}: " if finding.at and not finding.sentence.startswith(finding.at) else ""
+        say(f"{finding.level}: {at}{finding.sentence}")
         lines = [("Segment reads", finding.reads_as), ("write instead", finding.write_instead)]
         lines += [("one mapping for", trigger) for trigger in finding.split]
         for name, text in lines:

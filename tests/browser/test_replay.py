@@ -29,10 +29,14 @@ async def refused_order(house: House) -> AsyncIterator[dict[str, Any]]:
 
 
 async def fits(page: Page) -> None:
-    """At every size nothing is wider than the screen."""
+    """At every size nothing is wider than the screen, and on a phone no column of a list is out of sight."""
     for width, height in SIZES:
         await page.set_viewport_size({"width": width, "height": height})
         assert await page.evaluate("document.documentElement.scrollWidth") <= width, page.url
+    for cell in await page.locator(".folds td:visible").all():
+        box = await cell.bounding_box()
+        assert box is not None
+        assert box["x"] + box["width"] <= SIZES[-1][0], await cell.text_content()
     await page.set_viewport_size({"width": SIZES[0][0], "height": SIZES[0][1]})
 
 

@@ -12,6 +12,9 @@ from tests.web import Web
 API = "/api/destinations"
 VOUCHERIFY = f"{API}/voucherify-actions"
 TRACK = "add-custom-event-track-event"
+NESTED = '(type = "track" and (event = "A" or event = "B"))'
+"""A trigger that Segment can't read; as it must be written:"""
+UNNESTED = 'type = "track" and (event = "A" or event = "B")'
 SECRET = "a-secret-that-nobody-sees"
 
 
@@ -40,8 +43,8 @@ async def webhook(client: httpx.AsyncClient, name: str = "Coupon mails", **setti
 async def mapping(
     client: httpx.AsyncClient, destination: str, name: str = "All tracks", **given: Any
 ) -> dict[str, Any]:
-    """A mapping of a webhook, made."""
-    body = {"name": name, "action": "send", **given}
+    """A mapping of a webhook, made and on."""
+    body = {"name": name, "action": "send", "enabled": True, **given}
     saved: dict[str, Any] = (await ok(await client.post(f"{API}/{destination}/mappings", json=body)))["mapping"]
     return saved
 

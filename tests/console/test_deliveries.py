@@ -1,5 +1,6 @@
 """Deliveries, replays and jobs over HTTP: what an operator reads and does, as JSON and on the screens."""
 
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 from uuid import uuid4
@@ -10,9 +11,12 @@ import pytest
 import pytest_asyncio
 
 from app.auth.principal import SESSION_COOKIE
+from app.console.deliveries_asked import Asked
 from app.jobs import run_alone
 from app.pipeline.replay_runner import Replayer
+from app.pipeline.replay_selection import Selection
 from tests.conftest import MakeDatabase
+from tests.house import ROOT
 from tests.pipeline.road import DESTINATION, ORDER, identify, order, registry, routed, states, track
 from tests.web import Web, open_web
 
@@ -116,6 +120,34 @@ async def test_a_filter_that_can_not_be_read_is_refused(web: Web, query: str) ->
         assert 'role="alert"' in page.text
 
 
+async def test_a_filter_that_there_is_not_is_refused(web: Web) -> None:
+    """A typing error in a filter's name does not list everything: it is named, as what may be asked for is."""
+    await ended(web, "failed", order("o-1"))
+    async with web.client(web.operator_key) as client:
+        answer = await client.get("/api/deliveries?persn=nobody&limit=5&before=9")
+    assert (answer.status_code, answer.headers["content-type"]) == (400, "application/problem+json")
+    assert answer.json()["detail"].startswith("persn: ")
+    assert "order_id" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("time", ["0001-01-01", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59.999999-14:00"])
+async def test_the_ends_of_time_are_times(web: Web, time: str) -> None:
+    """Bounds that no database can hold, in any zone, are as good as none, in lists, on screens and in replays."""
+    (delivery,) = await ended(web, "failed", order("o-1"))
+    bound = "since" if time.startswith("0") else "until"
+    query = {"destination": DESTINATION, "check": "1", bound: time}
+    async with operator(web) as client:
+        listed = await client.get("/api/deliveries", params={bound: time})
+        assert [row["id"] for row in listed.json()["deliveries"]] == [delivery]
+        for path in ("/console/deliveries", "/console/replays/new"):
+            assert (await client.get(path, params=query)).status_code == 200
+        whole = time if "T" in time else f"{time}T00:00:00"
+        wish = {"selection": {"destination": DESTINATION, bound: whole}, "note": "Mended."}
+        begun = await client.post("/api/replays", json=wish, headers={"idempotency-key": "k"})
+        assert (begun.status_code, begun.json()["total"]) == (201, 1)
+        assert (await client.get(f"/console/replays/{begun.json()['id']}")).status_code == 200
+
+
 async def test_one_delivery_tells_everything(web: Web) -> None:
     """Event, trigger, each try with its answer and duration, what changed between them; unknown ones are a 404."""
     (delivery,) = await ended(web, "failed", order("o-1"))
@@ -217,6 +249,59 @@ async def test_a_replay_over_http(web: Web) -> None:
         assert (await client.get("/api/replays/999")).status_code == 404
 
 
+@pytest.mark.parametrize("number", [2**62, 2**63, 2**64, 10**5000], ids=["2^62", "2^63", "2^64", "10^5000"])
+async def test_a_number_that_no_replay_has_is_not_found(web: Web, number: int) -> None:
+    """However large it is, on every route; where it stands in a selection or a page, it is refused or chooses none."""
+    text = "1" + "0" * 5000 if number == 10**5000 else str(number)
+    async with operator(web) as client:
+        for base in ("/api/replays", "/console/replays"):
+            for method, path in (("GET", ""), ("POST", "/stop"), ("POST", "/resume")):
+                answer = await client.request(method, f"{base}/{text}{path}")
+                assert answer.status_code == 404, (base, path)
+        assert (await client.get(f"/console/replays/{text}/progress")).status_code == 404
+        for base in ("/api/deliveries", "/console/deliveries"):
+            assert (await client.get(f"{base}/{text}")).status_code == 404
+            assert (await client.get(f"{base}?replay={text}")).status_code in {200, 400}
+            assert (await client.get(f"{base}?before={text}")).status_code in {200, 400}
+        assert (await client.get(f"/api/replays?before={text}")).status_code in {200, 400}
+        for key in ("replay", "ids"):
+            chosen = f'"{key}": {text if key == "replay" else f"[{text}]"}'
+            wish = f'{{"selection": {{"destination": "{DESTINATION}", {chosen}}}}}'
+            json = {"content-type": "application/json"}
+            answer = await client.post("/api/replays/dry-run", content=wish, headers=json)
+            assert answer.status_code in {200, 400}, key
+        wish = f'{{"selection": {{"destination": "{DESTINATION}"}}, "after": {text}}}'
+        answer = await client.post("/api/replays/dry-run", content=wish, headers=json)
+        assert answer.status_code in {200, 400}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"selection": {"destination": DESTINATION, "persn": "u-1"}},
+        {"selection": {"destination": DESTINATION}, "persn": "u-1"},
+    ],
+    ids=["in the selection", "beside it"],
+)
+async def test_a_field_that_there_is_not_is_refused(web: Web, wrong: dict[str, Any]) -> None:
+    """A typing error in a selection does not choose everything: the dry run names it, and no replay begins."""
+    await ended(web, "failed", order("o-1"))
+    async with web.client(web.operator_key) as client:
+        dry = await client.post("/api/replays/dry-run", json=wrong)
+        begun = await client.post("/api/replays", json={**wrong, "note": "x"}, headers={"idempotency-key": "k"})
+        for answer in (dry, begun):
+            assert (answer.status_code, "persn" in answer.json()["detail"]) == (400, True)
+        assert (await client.get("/api/replays")).json()["replays"] == []
+
+
+async def test_the_fields_of_a_selection_are_told() -> None:
+    """The how-to has a row for each, and the list of deliveries can be asked for each."""
+    told = (ROOT / "docs/how-to/replay-deliveries.md").read_text()
+    for name in msgspec.json.schema(Selection)["$defs"]["Selection"]["properties"]:
+        assert f"| `{name}` |" in told
+        assert name in Asked.__dataclass_fields__
+
+
 @pytest.mark.parametrize(
     ("body", "status"),
     [
@@ -225,10 +310,20 @@ async def test_a_replay_over_http(web: Web) -> None:
         ({"selection": {"destination": DESTINATION, "status": ["lost"]}, "note": "x"}, 400),
         ({"selection": {"destination": DESTINATION, "person": "+1"}, "note": "x"}, 400),
         ({"selection": {"destination": DESTINATION}, "note": ""}, 400),
+        ({"selection": {"destination": DESTINATION}, "note": "a\x00b"}, 400),
         ({"selection": {"destination": DESTINATION}, "note": "x", "function": "guess"}, 400),
         ({"selection": {"destination": DESTINATION, "status": ["failed"]}, "note": "x"}, 422),
     ],
-    ids=["no destination", "unknown destination", "unknown status", "no phone", "no note", "no function", "nothing"],
+    ids=[
+        "no destination",
+        "unknown destination",
+        "unknown status",
+        "no phone",
+        "no note",
+        "NUL",
+        "no function",
+        "nothing",
+    ],
 )
 async def test_a_replay_that_can_not_begin_is_refused(web: Web, body: dict[str, Any], status: int) -> None:
     """With a sentence, and without a row."""
@@ -238,6 +333,55 @@ async def test_a_replay_that_can_not_begin_is_refused(web: Web, body: dict[str, 
         assert (answer.status_code, bool(answer.json()["detail"])) == (status, True)
         assert (await client.post("/api/replays", json=body)).status_code == 400  # no key
         assert (await client.get("/api/replays")).json()["replays"] == []
+
+
+async def test_a_note_of_nothing_but_nul_is_told_so(web: Web) -> None:
+    """Something was written, so it is not asked for a reason; and a replay is no decision."""
+    await ended(web, "failed", order("o-1"))
+    async with web.client(web.operator_key) as client:
+        for note, words in (("\x00", "NUL"), (" ", "say why")):
+            body = {**WISH, "note": note}
+            detail = (await client.post("/api/replays", json=body, headers={"idempotency-key": "k"})).json()["detail"]
+            assert words in detail
+            assert "deci" not in detail
+
+
+async def test_the_screens_have_the_destination_s_own_name(web: Web) -> None:
+    """Two of one type are told apart: in the filters, on a delivery, in what would happen and on a replay."""
+    (delivery,) = await ended(web, "failed", order("o-1"))
+    async with web.database.connection() as connection:
+        await connection.execute("UPDATE destination SET name = 'Till & <Loyalty>' WHERE slug = $1", DESTINATION)
+        await connection.execute("UPDATE configuration SET version = version + 1")
+    shown = "Till &amp; &lt;Loyalty&gt;"
+    async with operator(web) as client:
+        begun = await client.post("/api/replays", json={**WISH, "note": "x"}, headers={"idempotency-key": "k"})
+        for path, words in (
+            ("/console/deliveries", f">{shown}</option>"),
+            ("/console/deliveries", f"{ORDER} · {shown}</span>"),
+            (f"/console/deliveries/{delivery}", f"to {shown} by the mapping"),
+            (f"/console/replays/new?destination={DESTINATION}&check=1", f"would be sent to {shown} again"),
+            (f"/console/replays/{begun.json()['id']}", f"<dd>{shown}</dd>"),
+            ("/console/replays", f'data-label="Destination">{shown}</td>'),
+        ):
+            assert words in (await client.get(path)).text, path
+    async with web.database.connection() as connection:
+        await connection.execute("UPDATE destination SET name = 'Voucherify (Actions)' WHERE slug = $1", DESTINATION)
+        await connection.execute("UPDATE configuration SET version = version + 1")
+
+
+async def test_requests_that_are_equal_look_equal(web: Web) -> None:
+    """Side by side both have their keys in one order, whatever order the database and the mapping give."""
+    (delivery,) = await ended(web, "failed", identify(email="mia@example.com", phone="+48601234567"))
+    async with operator(web) as client:
+        dry = (await client.post("/api/replays/dry-run", json=WISH)).json()
+        async with web.database.connection() as connection:
+            would = msgspec.json.encode(dry["deliveries"][0]["would_send"]).decode()
+            await connection.execute("UPDATE attempt SET request = $1 WHERE delivery_id = $2", would, delivery)
+        page = (await client.get(f"/console/replays/new?destination={DESTINATION}&check=1")).text
+    assert "the same as it was" in page
+    sent, would_send = re.findall(r'<pre class="json" tabindex="0"><code>(.*?)</code>', page, re.DOTALL)
+    assert sent == would_send
+    assert "mia@example.com" in sent
 
 
 async def test_the_screen_says_what_will_happen_before_it_does(web: Web) -> None:

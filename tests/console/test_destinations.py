@@ -11,11 +11,24 @@ import pytest_asyncio
 from litestar import Litestar
 from litestar.handlers import head
 
+from app.console.page import troubles
 from app.db.wake import CHANNEL
 from app.pipeline import lanes
 from app.pipeline.filters import MOST
 from tests.conftest import MakeDatabase
-from tests.console.setting_up import API, SECRET, VOUCHERIFY, admin, browser, mapping, ok, version, webhook
+from tests.console.setting_up import (
+    API,
+    NESTED,
+    SECRET,
+    UNNESTED,
+    VOUCHERIFY,
+    admin,
+    browser,
+    mapping,
+    ok,
+    version,
+    webhook,
+)
 from tests.web import Web, open_web, served
 
 RULE = {"name": "No cards", "condition": 'type = "track"', "kind": "drop_properties", "paths": ["properties.card"]}
@@ -176,7 +189,7 @@ async def test_a_paused_destination_waits_and_goes_on(web: Web, client: httpx.As
         assert (await ok(await operator.post(f"{API}/{slug}/resume")))["state"] == "up"
         await connection.fetchval("SELECT 1")  # what was notified comes with the next answer
         await connection.remove_listener(CHANNEL, hear)
-        assert heard == ["deliver"]
+        assert sorted(heard) == ["deliver", "watch"]
         assert slug in [lane.destination for lane in await lanes.claim(connection, "w", 10, 10)]
 
 
@@ -190,6 +203,8 @@ async def test_a_destination_goes_when_nothing_waits(web: Web, client: httpx.Asy
     assert (on.status_code, "Disable this destination first" in on.json()["detail"]) == (409, True)
     off = await ok(await client.patch(path, json={"updated_at": made["updated_at"], "enabled": False}))
     assert off["state"] == "disabled"
+    async with web.database.connection() as connection:
+        await connection.execute("UPDATE destination_state SET failing_since = now() WHERE destination = $1", slug)
     seen = {"updated_at": off["updated_at"]}
     await wait_for(web, slug, "unclear")
     assert "1 delivery of this destination" in (await client.delete(path, params=seen)).json()["detail"]
@@ -198,6 +213,7 @@ async def test_a_destination_goes_when_nothing_waits(web: Web, client: httpx.Asy
     assert (await client.delete(path, params={"updated_at": made["updated_at"]})).status_code == 409
     assert (await client.delete(path, params=seen)).status_code == 204
     assert (await client.get(path)).status_code == 404
+    assert slug not in [trouble.destination for trouble in await troubles(web.database)]
     versions = await ok(await client.get(f"{path}/mappings/all-tracks/versions"))
     assert [each["change"] for each in versions] == ["deleted", "created"]
     assert (await webhook(client, "Leaving"))["slug"] == f"{slug}-2"
@@ -301,3 +317,45 @@ async def test_what_is_not_connected_is_not_found(client: httpx.AsyncClient, slu
     ):
         assert answer.status_code == 404, answer.text
         assert answer.json()["detail"]
+
+
+async def test_a_destination_that_was_down_is_asked_at_once(web: Web, client: httpx.AsyncClient) -> None:
+    """A test of the connection that it answers, and Resume, make the next question due now; one that fails does not."""
+
+    async def due(slug: str) -> bool:
+        async with web.database.connection() as connection:
+            await connection.execute(
+                """UPDATE destination_state SET down_since = now(), reason = 'It is down.',
+                          probe_at = now() + interval '1 hour' WHERE destination = $1""",
+                slug,
+            )
+            await connection.add_listener(CHANNEL, hear := lambda *told: heard.append(str(told[-1])))
+            await ok(await client.post(f"{API}/{slug}/{do}"))
+            found: bool = await connection.fetchval(
+                "SELECT probe_at <= now() FROM destination_state WHERE destination = $1", slug
+            )
+            await connection.remove_listener(CHANNEL, hear)
+        return found and "watch" in heard
+
+    heard: list[str] = []
+    gone = (await webhook(client, "Gone", url="http://127.0.0.1:1/in"))["slug"]
+    async with served(Litestar([answers], openapi_config=None)) as url:
+        there = (await webhook(client, "Back", url=f"{url}/in"))["slug"]
+        do = "test-connection"
+        assert await due(there)
+    assert not await due(gone)
+    heard.clear()
+    do = "resume"
+    assert await due(gone)
+
+
+async def test_a_filter_tells_what_to_write_instead(client: httpx.AsyncClient) -> None:
+    """Saved or refused, the answer has the findings of its condition; the list has none."""
+    path = f"{API}/{(await webhook(client, 'Findings'))['slug']}/filters"
+    made = await ok(await client.post(path, json={**RULE, "condition": "event = Coffee Drunk"}))
+    assert made["findings"][0]["write_instead"] == 'event = "Coffee Drunk"'
+    refused = (await client.post(path, json={**RULE, "condition": NESTED})).json()
+    assert [fault["field"] for fault in refused["faults"]] == ["condition"]
+    assert {finding["write_instead"] for finding in refused["findings"]} == {UNNESTED}
+    no_path = (await client.post(path, json={**RULE, "paths": ["card"]})).json()
+    assert "findings" not in no_path

@@ -9,11 +9,12 @@ import pytest
 import pytest_asyncio
 
 from tests.conftest import MakeDatabase
-from tests.console.setting_up import API, SECRET, admin, browser, mapping, ok, webhook
+from tests.console.setting_up import API, NESTED, SECRET, UNNESTED, admin, browser, mapping, ok, webhook
 from tests.pipeline.road import store, track
 from tests.web import Web, open_web
 
 HERE = "/console/destinations"
+UNNESTED_SHOWN = UNNESTED.replace('"', "&#34;")
 
 
 @pytest_asyncio.fixture(scope="module")
@@ -124,6 +125,12 @@ async def test_faults_stand_beside_their_fields(web: Web, person: httpx.AsyncCli
     assert "line 1, column 12" in page.text
     page = await person.post(path, data={**form, "trigger": 'type = "typed', "mapping": "{}"})
     assert (page.status_code, "type = &#34;typed" in page.text) == (400, True)
+    page = await person.post(path, data={**form, "trigger": NESTED, "mapping": "{}"})
+    assert (page.status_code, page.text.count("Write instead"), page.text.count(f'value="{UNNESTED_SHOWN}"')) == (
+        400,
+        1,
+        1,
+    )
     page = await person.post(path, data={**form, "version": "7", "trigger": 'type = "typed"', "mapping": "{}"})
     assert (page.status_code, "after you looked at it" in page.text, "type = &#34;typed" in page.text) == (
         409,
@@ -180,6 +187,8 @@ async def test_filters_are_made_changed_and_deleted(web: Web, person: httpx.Asyn
     wrong = await person.post(f"{HERE}/{slug}/filters", data={**form, **which, "paths": "typed.path"})
     assert (wrong.status_code, "typed.path is not a property" in wrong.text) == (400, True)
     assert ">typed.path</textarea>" in wrong.text
+    unread = await person.post(f"{HERE}/{slug}/filters", data={**form, **which, "condition": NESTED})
+    assert (unread.status_code, unread.text.count(f"Write instead: <code>{UNNESTED_SHOWN}<")) == (400, 1)
     await send(person, f"/{slug}/filters", **{**form, **which, "kind": "sample", "percent": "12.5", "paths": ""})
     (made,) = await now(web, f"{slug}/filters")
     assert (made["kind"], made["percent"], made["enabled"]) == ("sample", 12.5, False)

@@ -12,7 +12,19 @@ import pytest_asyncio
 from app.db.wake import CHANNEL
 from app.pipeline.configure_mappings import MOST
 from tests.conftest import MakeDatabase
-from tests.console.setting_up import API, TRACK, VOUCHERIFY, admin, mapping, ok, version, webhook
+from tests.console.setting_up import (
+    API,
+    NESTED,
+    TRACK,
+    UNNESTED,
+    VOUCHERIFY,
+    admin,
+    browser,
+    mapping,
+    ok,
+    version,
+    webhook,
+)
 from tests.pipeline.road import count, identify, order, store, track
 from tests.web import Web, open_web
 
@@ -360,3 +372,78 @@ async def test_saving_tells_what_is_worth_knowing(client: httpx.AsyncClient, one
     assert any(finding["reads_as"] for finding in saved["findings"])
     saved = await ok(await client.patch(one, json={"version": 2, "mapping": {"method": "POST", "dta": 1}}))
     assert any(finding["at"] == "/dta" for finding in saved["findings"])
+
+
+async def test_a_trigger_that_is_refused_comes_with_what_to_write(
+    client: httpx.AsyncClient, path: str, one: str
+) -> None:
+    """Of a new mapping and of a change, the 400 has the findings of the trigger; other faults have none."""
+    new = await client.post(path, json={"name": "A", "action": "send", "trigger": NESTED})
+    change = await client.patch(one, json={"version": 1, "trigger": NESTED})
+    for refused in (new, change):
+        assert (refused.status_code, refused.json()["faults"][0]["field"]) == (400, "trigger")
+        assert {finding["write_instead"] for finding in refused.json()["findings"]} == {UNNESTED}
+    other = await client.patch(one, json={"version": 1, "mapping": {"data": {"@bogus": 1}}})
+    assert (other.status_code, "findings" in other.json()) == (400, False)
+
+
+async def test_a_new_mapping_starts_disabled(client: httpx.AsyncClient, path: str) -> None:
+    """Only who says so gets one that takes events at once."""
+    new = {"name": "New", "action": "send"}
+    assert not (await ok(await client.post(path, json=new)))["mapping"]["enabled"]
+    assert (await ok(await client.post(path, json={**new, "enabled": True})))["mapping"]["enabled"]
+
+
+async def test_the_tested_event_counts_as_one_that_came(client: httpx.AsyncClient) -> None:
+    """What the mapping loses of the event that it is tried on is told, though no such event ever came."""
+    event = track(properties={"metadata": {}, "colour_of_the_cup": "blue"})
+    found = await tried(client, saved=TRACK, event=event)
+    assert any(
+        finding["code"] == "never-leaves" and "colour_of_the_cup" in finding["sentence"]
+        for finding in found["findings"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("url", "sent"),
+    [
+        ("http://169.254.169.254/latest", False),
+        ("http://[::ffff:10.0.0.1]:9/", False),
+        ("https://2130706433/", False),
+        ("https://93.184.215.14/", True),
+        ("https://hooks.example.com/", True),
+    ],
+)
+async def test_an_address_of_no_public_net_is_not_called(
+    client: httpx.AsyncClient, path: str, url: str, sent: bool
+) -> None:
+    """A test says what the worker would: nothing goes to a number that is not public. Names are not looked up."""
+    mapping = {"method": "POST", "url": url, "data": {"@path": "$."}}
+    body = {"action": "send", "trigger": 'type = "track"', "mapping": mapping, "event": track()}
+    found = await ok(await client.post(f"{path}/test", json=body))
+    assert (found["would_send"], stops(found)) == (sent, [] if sent else ["request"])
+    assert ("not public" in found["steps"][-1]["sentence"]) is not sent
+    assert "lets it through to Coupon mails (there it is Webhooks (Actions))" in found["steps"][1]["sentence"]
+
+
+async def test_keys_in_mappings_are_for_admins(web: Web, client: httpx.AsyncClient, path: str) -> None:
+    """An operator sees a mask wherever a mapping or its test is shown; paths stay, and an admin sees all."""
+    key, headers = "Bearer first-key", {"X-Api-Key": {"@path": "$.context.key"}, "accept": "text/plain"}
+    given = {"url": "https://x.example.com", "method": "POST", "headers": {"authorization": key, **headers}}
+    destination = path.removesuffix("/mappings")
+    slug = (await mapping(client, destination.split("/")[3], "Keys", mapping=given))["slug"]
+    given["headers"]["authorization"] = "Bearer other-key"  # type: ignore[index]
+    await ok(await client.patch(f"{path}/{slug}", json={"version": 1, "mapping": given}))
+    screen = f"{path.replace('/api', '/console')}/{slug}"
+    shown = [API, destination, path, f"{path}/{slug}", f"{path}/{slug}/versions", screen]
+    async with browser(web, web.operator_key) as operator:
+        answers = [await operator.get(each) for each in shown]
+        answers.append(await operator.post(f"{path}/test", json={"saved": slug, "event": track()}))
+        answers.append(await operator.post(f"{destination}/pause"))
+        answers.append(await operator.post(f"{destination}/resume"))
+    seen = [each.text for each in answers if each.status_code == 200]
+    assert len(seen) == len(answers)
+    assert [each for each in seen if "-key" in each.replace("x-api-key", "")] == []
+    assert "$.context.key" in seen[3]
+    assert "text/plain" in seen[3]
+    assert [each for each in shown[:5] if "other-key" not in (await client.get(each)).text] == []

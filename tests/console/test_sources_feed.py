@@ -251,6 +251,17 @@ async def test_the_stream_goes_on_where_it_broke_off(
     assert (found, more) == (["Four", "Five", "Six"], 0)
 
 
+async def test_the_page_begins_with_the_last_500(web: Web, operator: httpx.AsyncClient, source: dict[str, Any]) -> None:
+    """The newest five hundred arrivals are on the page before anything comes live, and the others behind a link."""
+    batch = [track(f"Cup {number}") for number in range(502)]
+    async with web.client() as client:
+        answer = await client.post("/v1/batch", json={"batch": batch, "writeKey": source["keys"][-1]["key"]})
+    assert answer.status_code == 200
+    page = (await operator.get(f"/console/sources/{source['slug']}")).text
+    assert (page.count('data-key="e'), "Older ones" in page) == (500, True)
+    assert [f">{batch[at]['event']}<" in page for at in (0, 1, 2, 501)] == [False, False, True, True]
+
+
 async def test_a_page_and_its_stream_meet(web: Web, operator: httpx.AsyncClient, source: dict[str, Any]) -> None:
     """What arrives after the page was read and before its stream was opened comes by the stream, and only that."""
     await send(web, source, track("On the page"), track("On the page, too", user=None))

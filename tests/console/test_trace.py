@@ -1,5 +1,6 @@
 """The trace of orders that are under way, that failed, and that are done, through real processes."""
 
+import asyncio
 import random
 import time
 from collections.abc import Iterator
@@ -134,29 +135,68 @@ def test_a_dependency_that_is_missing_is_named(house: House) -> None:
     assert httpx.get(f"{house.web}/health/live").status_code == 200
 
 
-async def test_another_destination_of_the_event_does_not_take_its_place(house: House, member: str) -> None:
-    """With a second destination the trace still shows how the order was paid, and names the other delivery."""
-    order = house.pay(member, {"coffee": 1}).json()
-    before = house.trace(order["id"])
-    connection = await asyncpg.connect(house._environment["DATABASE_URL"])
+def deliver_elsewhere(house: House, order_id: str, status: str) -> None:
+    """Let the order's event have a delivery to another destination, made before and tried after Voucherify's."""
+    asyncio.run(_deliver_elsewhere(house._environment["DATABASE_URL"], order_id, status))
+
+
+async def _deliver_elsewhere(url: str, order_id: str, status: str) -> None:
+    connection = await asyncpg.connect(url)
     try:
         await connection.execute(
             """WITH other AS (
-                   INSERT INTO delivery (event_position, destination, mapping, person, status, attempts, due_at, held,
-                                         passed, created_at, finished_at)
-                   SELECT position, 'mails', 'send', person, 'delivered', 1, now(), 0, false, now(), now()
+                   INSERT INTO delivery (id, event_position, destination, mapping, person, status, error, attempts,
+                                         due_at, held, passed, created_at, finished_at)
+                   SELECT -position, position, 'mails', 'send', person, $2, 'The other one failed.', 1, now(), 0, false,
+                          now(), now()
                    FROM event WHERE order_id = $1 RETURNING id
                )
                INSERT INTO attempt (delivery_id, kind, started_at, ended_at, outcome, status, request, answer)
                SELECT id, 'send', now(), now(), 'done', 200, '{"method": "POST", "url": "https://mails.example"}', ''
                FROM other""",
-            order["id"],
+            order_id,
+            status,
         )
     finally:
         await connection.close()
-    after = {step["name"]: step for step in house.trace(order["id"])["steps"]}
-    was = {step["name"]: step for step in before["steps"]}
+
+
+@pytest.mark.parametrize("status", ["delivered", "failed", "filtered"])
+def test_another_destination_never_decides_how_an_order_is(house: House, member: str, status: str) -> None:
+    """However it goes elsewhere, the trace shows how the order was paid in Voucherify, and names the other delivery."""
+    order = house.pay(member, {"coffee": 1}).json()
+    before = house.trace(order["id"])
+    deliver_elsewhere(house, order["id"], status)
+    after = house.trace(order["id"])
+    assert (after["state"], states(after)) == ("done", states(before))
+    is_now, was = ({step["name"]: step for step in trace["steps"]} for trace in (after, before))
     for name in ("function", "deliver"):
-        assert (after[name]["at"], after[name]["sent"]) == (was[name]["at"], was[name]["sent"])
-    (other,) = after["deliver"]["received"]["others"]
-    assert (other["destination"], other["status"]) == ("mails", "delivered")
+        assert (is_now[name]["at"], is_now[name]["sent"]) == (was[name]["at"], was[name]["sent"])
+    (other,) = is_now["deliver"]["received"]["others"]
+    assert (other["destination"], other["status"]) == ("mails", status)
+
+
+def test_a_delivery_that_voucherify_refused_is_not_hidden_by_another(
+    house: House, member: str, faults: httpx.Client
+) -> None:
+    """Voucherify refuses the order and another destination takes it: the trace has failed, with Voucherify's reason."""
+    faults.post("/sandbox/faults", json={"fail_next": {"path": "/v1/orders", "method": "POST", "status": 400}})
+    order = house.pay(member, {"coffee": 1}).json()
+    ended(house, order["id"], "failed")
+    deliver_elsewhere(house, order["id"], "delivered")
+    trace = house.trace(order["id"], complete=False)
+    assert trace["state"] == "failed"
+    assert states(trace)["deliver"] == "failed"
+
+
+def test_an_order_without_a_member_may_go_elsewhere(house: House) -> None:
+    """Voucherify does not get it, and the trace says to whom it went."""
+    order = house.pay(None, {"coffee": 1}).json()
+    until = time.monotonic() + PATIENCE
+    while states(house.trace(order["id"], complete=False))["door"] != "done":
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    deliver_elsewhere(house, order["id"], "delivered")
+    steps = {step["name"]: step for step in house.trace(order["id"], complete=False)["steps"]}
+    assert steps["route"]["received"] == [{"destination": "mails", "mapping": "send"}]
+    assert (steps["route"]["state"], steps["deliver"]["state"]) == ("done", "skipped")

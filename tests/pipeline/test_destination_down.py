@@ -99,3 +99,35 @@ async def test_with_a_wrong_address_everything_waits(database: Database, deliver
     api = {"apiKey": "a", "secretKey": "b", "customURL": "localhost"}
     await work(deliverer(settings={**api, "transport": "v1", "api": api}))
     assert await states(database) == [(ORDER, "pending")]
+
+
+async def test_one_that_answers_its_test_and_refuses_our_keys_is_left_alone_longer(
+    database: Database, deliverer: MakeDeliverer
+) -> None:
+    """Its trouble counts from its beginning, waits grow, no row's clock runs; done work ends it."""
+    await routed(database, order("o-1"))
+    refused = httpx.Response(401, json={"message": "unknown key"})
+    transport, asked = answering(refused, refused, refused)
+    worker = deliverer(transport)
+    since, waits = set(), []
+    for _ in range(3):
+        await work(worker)
+        async with database.connection() as connection:
+            row = await connection.fetchrow(
+                """SELECT failing_since, extract(epoch FROM probe_at - now())::float8 AS wait, reason
+                   FROM destination_state"""
+            )
+        since.add(row["failing_since"])
+        waits.append(row["wait"])
+        assert "does not accept our keys" in row["reason"]
+        await hurry(database)
+    assert len(since) == 1
+    assert waits[0] < 31
+    assert waits == sorted(waits)
+    assert waits[2] > 100
+    (delivery,) = await deliveries(database)
+    assert (delivery["status"], delivery["held"]) == ("pending", 0)
+    await work(worker)
+    async with database.connection() as connection:
+        state = await connection.fetchrow("SELECT failing_since, reason, probes FROM destination_state")
+    assert (tuple(state), len(asked)) == ((None, None, 0), 4)

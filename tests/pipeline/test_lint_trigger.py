@@ -102,6 +102,14 @@ SHIPPED = sorted(
         ('type = "identify" and event = "x"', "takes-nothing", None),
         ('userId = "a" and userId = "a"', "said-twice", None),
         # What nobody can read.
+        # What is not closed, swapped, or no word of Segment's.
+        ('(type = "track"', "not-closed", 'type = "track"'),
+        ('contains("A", event)', "swapped-arguments", 'contains(event, "A")'),
+        ("exists(properties.a)", "no-such-function", "properties.a != null"),
+        ('type = "track" and !exists(properties.a)', "no-such-function", 'type = "track" and properties.a = null'),
+        ("event = true", "word-is-text", 'event = "true"'),
+        ("contains(event, null)", "word-is-text", 'contains(event, "null")'),
+        ('contains("A"', "cannot-be-read", None),
         ("", "cannot-be-read", None),
         ("((", "cannot-be-read", None),
         ('type = "track" and', "not-an-expression", None),

@@ -24,6 +24,7 @@ def _yes(*_: Any) -> bool:
 
 
 SAFE = Repeat(safe=True)
+ONCE = Repeat(safe=True, again=False)
 SETTLES = Repeat(safe=False, look_up=_ask, is_done=_yes)
 OVERLOOKS = Repeat(safe=False, look_up=_ask, is_done=_yes, sends_again=False)
 BLIND = Repeat(safe=False)
@@ -33,6 +34,7 @@ BLIND = Repeat(safe=False)
     ("repeat", "never", "applied", "unclear"),
     [
         pytest.param(SAFE, "safe", "safe", "safe", id="safe to repeat"),
+        pytest.param(ONCE, "safe", "would apply twice", "safe", id="safe to retry only"),
         pytest.param(SETTLES, "safe", "already applied", "safe", id="a look-up settles it"),
         pytest.param(OVERLOOKS, "safe", "would apply twice", "would apply twice", id="a look-up may overlook it"),
         pytest.param(BLIND, "safe", "would apply twice", "would apply twice", id="nothing can tell"),
@@ -45,17 +47,20 @@ def test_each_kind_of_action_has_its_labels(repeat: Repeat, never: Label, applie
 
 
 @pytest.mark.parametrize(
-    ("action", "label"),
+    ("destination", "action", "applied", "unclear"),
     [
-        ("upsertCustomer", "safe"),
-        ("assignCustomerToGroup", "safe"),
-        ("orderPaid", "already applied"),
-        ("addCustomEvent", "would apply twice"),
+        ("voucherify-actions", "upsertCustomer", "safe", "safe"),
+        ("voucherify-actions", "assignCustomerToGroup", "safe", "safe"),
+        ("voucherify-actions", "orderRefunded", "safe", "safe"),
+        ("voucherify-actions", "orderPaid", "already applied", "safe"),
+        ("voucherify-actions", "addCustomEvent", "would apply twice", "would apply twice"),
+        ("webhook", "send", "would apply twice", "safe"),
     ],
 )
-def test_what_was_delivered_to_voucherify(action: str, label: Label) -> None:
-    """An upsert may be repeated, an order is looked for, a custom event counts again."""
-    assert label_of(CATALOGUE["voucherify-actions"].actions[action].repeat, APPLIED) == label
+def test_what_was_delivered(destination: str, action: str, applied: Label, unclear: Label) -> None:
+    """An upsert may be repeated, an order is looked for, a custom event counts again, a webhook is a second message."""
+    repeat = CATALOGUE[destination].actions[action].repeat
+    assert (label_of(repeat, APPLIED), label_of(repeat, UNCLEAR)) == (applied, unclear)
 
 
 @pytest.mark.parametrize(

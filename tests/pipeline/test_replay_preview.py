@@ -11,6 +11,7 @@ import pytest
 import pytest_asyncio
 
 from app.db.session import Database
+from app.destinations.base import Repeat
 from app.destinations.voucherify import VOUCHERIFY
 from app.pipeline.dry_runs import DryRuns
 from app.pipeline.filters import Rule, compile_filters
@@ -153,6 +154,11 @@ async def test_older_values_that_would_come_back_are_a_warning(database: Databas
     await ended(database, "delivered", identify(), identify(), order("o-1"), order("o-2"))
     found = await dry_run(database)
     assert [each.warning for each in found.deliveries] == [OVERTAKEN, None, None, None]
+    to = await connected(database)
+    upsert = to.mappings[IDENTIFY]
+    message = replace(upsert, action=replace(upsert.action, repeat=Repeat(safe=True, again=False)))
+    found = await dry_run(database, to=replace(to, mappings={**to.mappings, IDENTIFY: message}))
+    assert found.deliveries[0].warning is None  # a message that went out earlier has no older values
 
 
 async def test_reuse_takes_the_kept_result(database: Database) -> None:

@@ -93,6 +93,22 @@ def test_the_mapping_of_an_action() -> None:
     refused = run("mapping", "--action", "upsertCustomer", "--event", '{"type": "identify"}')
     assert refused.returncode == 1
     assert "The root value is missing the required field 'source_id'." in refused.stderr
+    webhook = run("mapping", "--action", "send", "--event", '{"type": "page"}')
+    assert json.loads(webhook.stdout)["data"] == {"type": "page"}
+
+
+@pytest.mark.parametrize(
+    ("mapping", "told"),
+    [
+        ('{"a": {"@bogus": 1}}', "error: /a has an invalid directive: @bogus.\n"),
+        ('{"a": {"@liquid": "{{"}}', "error: /a: The @liquid template can't be used"),
+    ],
+)
+def test_an_error_is_said_once(mapping: str, told: str) -> None:
+    """What the lint has said of a mapping that can't be used is not said again, and its path stands there once."""
+    failed = run("mapping", "--mapping", mapping, "--event", "{}")
+    assert (failed.returncode, failed.stderr.count("\n")) == (1, 1)
+    assert failed.stderr.startswith(told)
 
 
 @pytest.fixture

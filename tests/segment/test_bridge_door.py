@@ -73,6 +73,14 @@ async def test_an_event_is_stored_as_segment_made_it(bridge: Web) -> None:
     assert kept == {**sent, "source": "segment"}
 
 
+async def test_the_descriptions_example_is_taken_in(bridge: Web) -> None:
+    """What `/schema` shows as the body of this call is stored."""
+    operation = bridge.app.openapi_schema.to_schema()["paths"]["/bridge/segment"]["post"]
+    sent = operation["requestBody"]["content"]["application/json"]["example"]
+    assert (await deliver(bridge, sent)).status_code == 200
+    assert [kept["event"] for kept in await stored(bridge, sent)] == ["Coffee Drunk"]
+
+
 async def test_a_repetition_is_stored_once(bridge: Web, monkeypatch: pytest.MonkeyPatch) -> None:
     """Segment's own repetition, and the same event at our own door, are the event that is there already."""
     sent = event()
@@ -151,11 +159,22 @@ async def test_an_event_without_an_id_has_the_same_one_every_time(bridge: Web) -
     assert ids[0]["message_id"].startswith("segment-")
 
 
-@pytest.mark.parametrize(("body", "status"), [(b"{", 400), (b"\xff", 400), (b" " * 600_000, 413)])
+@pytest.mark.parametrize(("body", "status"), [(b"{", 400), (b"\xff", 400), (b"[NaN]", 400), (b" " * 600_000, 413)])
 async def test_what_cannot_be_read_is_refused(bridge: Web, body: bytes, status: int) -> None:
     """No JSON is 400, and more than 500 KB is 413: neither is repeated by Segment."""
     answer = await deliver(bridge, body)
     assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
+
+
+async def test_half_a_character_costs_nothing(bridge: Web) -> None:
+    """A text that was cut in an emoji, and a number that no double holds, are taken in, once, without them."""
+    odd, plain = event(messageId=None, userId=str(uuid4()), properties={"odd": "here"}), event()
+    body = json.dumps([odd, plain]).replace('"here"', r'["bad \ud83d", 1e400]').encode()
+    assert [(await deliver(bridge, body)).status_code for _ in range(2)] == [200, 200]
+    async with bridge.database.connection() as connection:
+        kept = await connection.fetch("SELECT message FROM event WHERE person = $1", odd["userId"])
+    assert [row["message"]["properties"] for row in kept] == [{"odd": ["bad \ufffd", None]}]
+    assert len(await stored(bridge, plain)) == 1
 
 
 async def test_a_200_means_that_it_is_committed(bridge: Web) -> None:

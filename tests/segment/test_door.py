@@ -119,6 +119,28 @@ async def test_a_single_call_takes_its_type_from_the_path(web: Web, write_key: s
     assert (other.status_code, other.json()["code"]) == (404, "not_found")
 
 
+@pytest.mark.parametrize("path", ["/v1/batch", "/v1/b", "/v1/import", "/v1/{call}"])
+async def test_the_descriptions_example_is_taken_in(web: Web, write_key: str, path: str) -> None:
+    """What `/schema` shows as the body of a call is stored when it is sent with a key, as the event that it says."""
+    operation = web.app.openapi_schema.to_schema()["paths"][path]["post"]
+    person = str(uuid4())
+    text = json.dumps(operation["requestBody"]["content"]["application/json"]["example"])
+    body = {**json.loads(text.replace("u-1", person)), "writeKey": write_key}
+    async with web.client() as client:
+        assert (await client.post(path.format(call="track"), json=body)).status_code == 200
+    async with web.database.connection() as connection:
+        assert await connection.fetchval("SELECT name FROM event WHERE person = $1", person) == "Coffee Drunk"
+
+
+async def test_one_message_that_is_too_large_costs_its_whole_request(web: Web, write_key: str) -> None:
+    """With a message of more than 32 KB nothing of the request is stored, and none of it is a reject."""
+    mark = str(uuid4())
+    small, large = track(mark=mark), track(mark=mark, properties={"a": "x" * 33 * 1024})
+    answer = await post(web, write_key, small, large)
+    assert (answer.status_code, answer.json()["code"]) == (400, "message_too_large")
+    assert (await stored(web, small, large), await rejects(web, mark)) == ([], [])
+
+
 async def test_a_gzip_bomb_is_refused_without_being_inflated(web: Web) -> None:
     """A request of 200 KB that would inflate to 200 MB is answered 400 at once."""
     packer = zlib.compressobj(9, wbits=31)
@@ -137,7 +159,10 @@ async def test_a_gzip_bomb_is_refused_without_being_inflated(web: Web) -> None:
         (b"\xff\xfe", {}, "bad_request"),
         (b'"\xff"', {}, "bad_request"),
         (b"[" * 20_000 + b"]" * 20_000, {}, "bad_request"),
-        (b'{"batch": [1e400]}', {}, "bad_request"),
+        (b'{"batch": [NaN]}', {}, "bad_request"),
+        (b'{"batch": ["\\ud83d", -Infinity]}', {}, "bad_request"),
+        (b'{"batch": ["\\ud83d", "\xed\xa0\xbd"]}', {}, "bad_request"),
+        (b'{"batch": ["\\ud83d"]', {}, "bad_request"),
         (b"", {}, "bad_request"),
         (b"{}", {"content_encoding": "gzip"}, "bad_request"),
         (gzip.compress(b'{"batch": []}', mtime=0)[:-12], {"content_encoding": "gzip"}, "bad_request"),
@@ -226,6 +251,29 @@ async def test_a_nul_in_a_text_costs_neither_the_event_nor_its_neighbours(web: W
     found, _ = await stored(web, odd), await stored(web, plain)
     assert (found[0]["event"], found[0]["properties"]) == ("Ordered", {"ab": "", "path": "C:\\u0000"})
     assert len(await stored(web, plain)) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        (r'"bad \ud83d"', "bad \ufffd"),
+        (r'"\ude00\ud83d and \ud83d\ude00"', "\ufffd\ufffd and \U0001f600"),
+        (r'"\ud83d\u0000"', "\ufffd"),
+        (r'{"\ud83d": "C:\\ud83d"}', {"\ufffd": r"C:\ud83d"}),
+        (r'["\uDE00 \\\uD83D", 1e400]', ["\ufffd \\\ufffd", None]),
+        ("[1e400, -1e400, 1e-400, 18.40]", [None, None, 0.0, 18.4]),
+        (f"[{'9' * 5_000}, -{'9' * 5_000}, {'9' * 30}, 7]", [None, None, int("9" * 30), 7]),
+    ],
+    ids=["cut", "halves and a whole", "before a NUL", "a key", "both", "floats", "integers"],
+)
+async def test_what_is_no_text_or_number_to_us_costs_neither_the_event_nor_its_neighbours(
+    web: Web, write_key: str, text: str, read: Any
+) -> None:
+    """Half a surrogate pair becomes U+FFFD and a number that no double holds null; sent again it is a repetition."""
+    odd, plain = track(properties={"odd": "here"}), track(properties={"name": "Łódź"})
+    body = json.dumps({"batch": [plain, odd], "writeKey": write_key}).replace('"here"', text).encode()
+    assert [(await send(web, body)).status_code for _ in range(2)] == [200, 200]
+    assert [event["properties"] for event in await stored(web, plain, odd)] == [{"name": "Łódź"}, {"odd": read}]
 
 
 async def test_what_one_request_does_to_the_database_harms_no_other(web: Web, write_key: str) -> None:

@@ -7,3 +7,7 @@ export function localTimes(root) {
 
 localTimes(document);
 document.addEventListener("htmx:afterSettle", (event) => localTimes(event.target));
+
+// On a phone the rail is wider than the screen: the place that one is at shall be in sight.
+const here = document.querySelector(".rail a[aria-current]");
+if (here && here.parentElement.parentElement.scrollWidth > innerWidth) here.scrollIntoView({ inline: "center", block: "nearest" });

@@ -55,5 +55,6 @@ SEND: Final = Action(
     build=build,
     # A webhook comes once or more often, as webhooks do: an answer that was lost can't be looked up anywhere, and an
     # event that is held for a person because of it would be of less use than one that comes twice under one key.
-    repeat=Repeat(safe=True),
+    # Later it is another matter: receivers forget keys, and what was an e-mail or a push would be a second one.
+    repeat=Repeat(safe=True, again=False),
 )
