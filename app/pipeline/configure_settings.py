@@ -8,9 +8,8 @@ from urllib.parse import quote
 from app.destinations.base import Destination, Request
 from app.errors import LoyaltyError
 from app.pipeline.configure_shared import Fault, refuse
+from app.text import MASK
 
-MASK: Final = "••••••"
-"""What is shown of a secret. Sent back, it means the one that is there."""
 HARMLESS: Final = frozenset({"accept", "content-type", "idempotency-key", "user-agent"})
 """Headers that are shown as they are. Of all others nobody here can tell whether they carry a key."""
 _SECRET_KEY: Final = re.compile(r"authorization|api[-_]?key|secret|token|password|cookie", re.IGNORECASE)

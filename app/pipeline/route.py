@@ -3,7 +3,6 @@
 The cursor moves in the transaction of its effects, so a router that dies in the middle has done nothing.
 """
 
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
@@ -18,6 +17,7 @@ from app.errors import LoyaltyError
 from app.live import changes
 from app.log import log as event_log
 from app.log.log import StoredEvent
+from app.log.share import Share
 from app.pipeline import lanes
 from app.pipeline.mappings import wants
 from app.pipeline.registry import Connected, Registry
@@ -37,25 +37,20 @@ class Router:
     partitions: int
     lease_seconds: float
     registry: Registry
-    _positions: dict[int, int] = field(default_factory=dict)
-    """How far each partition that this worker holds was read."""
-    _renew_at: float = 0.0
-    """When the leases are prolonged and shared out anew, by this process's monotonic clock."""
+    share: Share = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.share = Share(self.database, CONSUMER, self.owner, self.partitions, self.lease_seconds)
 
     async def run_once(self) -> bool:
         """Route one batch of the partitions that this worker holds; whether there was anything."""
-        if time.monotonic() >= self._renew_at:
-            self._renew_at = time.monotonic() + self.lease_seconds / 3
-            async with self.database.transaction() as connection:
-                self._positions = await event_log.lease(
-                    connection, CONSUMER, self.owner, self.partitions, self.lease_seconds
-                )
+        read_to = await self.share.read_to()
         try:
-            new = await self._batch(self._positions)
+            new = await self._batch(read_to)
         except BaseException:
-            self._renew_at = 0.0  # it is not known how far it came
+            self.share.forget()
             raise
-        self._positions = self._positions | new
+        self.share.moved(new)
         return bool(new)
 
     async def _batch(self, read_to: Mapping[int, int]) -> dict[int, int]:

@@ -13,6 +13,7 @@ from app.db.base import now
 from app.db.session import Database
 from app.errors import LeaseLost
 from app.log import log as event_log
+from app.log.share import Share
 from app.segment.schema_fold import BEYOND_NAMES, BEYOND_PATHS, Fold, Key, Kind, Property, beyond_names, beyond_paths
 from app.telemetry import log
 
@@ -34,25 +35,21 @@ class SchemaReader:
     owner: str
     partitions: int
     lease_seconds: float
-    _positions: dict[int, int] = field(default_factory=dict)
-    _renew_at: float = 0.0
-    """When the leases are prolonged and shared out anew, by this process's monotonic clock."""
+    share: Share = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.share = Share(self.database, CONSUMER, self.owner, self.partitions, self.lease_seconds)
 
     async def run_once(self) -> bool:
         """Count one batch; whether there is likely more. After a small one it is worth waiting until more has come."""
         began = time.monotonic()
-        if began >= self._renew_at:
-            self._renew_at = began + self.lease_seconds / 3
-            async with self.database.transaction() as connection:
-                self._positions = await event_log.lease(
-                    connection, CONSUMER, self.owner, self.partitions, self.lease_seconds
-                )
+        read_to = await self.share.read_to()
         try:
-            new, full = await self._batch(self._positions)
+            new, full = await self._batch(read_to)
         except BaseException:
-            self._renew_at = 0.0  # it is not known how far it came
+            self.share.forget()
             raise
-        self._positions = self._positions | new
+        self.share.moved(new)
         if full:
             await asyncio.sleep(REST * (time.monotonic() - began))
         return full

@@ -12,7 +12,7 @@ import asyncpg
 from app.db.session import Database
 from app.errors import BadInput, Conflict, NotFound
 from app.telemetry import log
-from app.text import slug_of
+from app.text import MASK, slug_of
 
 UNKNOWN = "unknown"
 """The word for what came under no write key of ours. No source has it as its slug."""
@@ -36,7 +36,7 @@ class Key:
 
     @property
     def masked(self) -> str:
-        return f"••••••{self.key[-4:]}"
+        return f"{MASK}{self.key[-4:]}"
 
 
 @dataclass(frozen=True)

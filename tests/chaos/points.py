@@ -59,10 +59,9 @@ ROAD: tuple[tuple[str, str], ...] = (
 )
 
 BESIDE: tuple[str, ...] = (
-    "worker:pipeline.route:Router.run_once:commit",
+    "worker:log.share:Share.read_to:commit",
     "worker:worker:_scheduled.<locals>.beat:write",
     "worker:jobs:run_alone:write",
-    "worker:segment.schema:SchemaReader.run_once:commit",
     "worker:segment.schema:SchemaReader._batch:commit",
     "worker:pipeline.destination_state:to_ask:write",
     "worker:pipeline.lanes:prolong:write",

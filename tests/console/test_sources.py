@@ -12,7 +12,7 @@ import pytest_asyncio
 from app.auth.principal import SESSION_COOKIE
 from app.segment.schema import SchemaReader
 from tests.conftest import MakeDatabase
-from tests.console.arrivals import feed, made, names, send, track
+from tests.console.arrivals import feed, names, send, track
 from tests.web import Web, open_web
 
 
@@ -20,24 +20,6 @@ from tests.web import Web, open_web
 async def web(make_database: MakeDatabase, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Web]:
     async with open_web(tmp_path_factory.mktemp("sources"), await make_database("sources")) as opened:
         yield opened
-
-
-@pytest_asyncio.fixture
-async def admin(web: Web) -> AsyncIterator[httpx.AsyncClient]:
-    async with web.client(web.admin_token) as client:
-        yield client
-
-
-@pytest_asyncio.fixture
-async def operator(web: Web) -> AsyncIterator[httpx.AsyncClient]:
-    async with web.client(web.operator_key) as client:
-        yield client
-
-
-@pytest_asyncio.fixture
-async def source(admin: httpx.AsyncClient) -> dict[str, Any]:
-    """A source of this test, as the API tells it to an admin."""
-    return await made(admin)
 
 
 async def test_only_admins_read_write_keys(

@@ -28,24 +28,6 @@ async def web(make_database: MakeDatabase, tmp_path_factory: pytest.TempPathFact
         yield opened
 
 
-@pytest_asyncio.fixture
-async def admin(web: Web) -> AsyncIterator[httpx.AsyncClient]:
-    async with web.client(web.admin_token) as client:
-        yield client
-
-
-@pytest_asyncio.fixture
-async def operator(web: Web) -> AsyncIterator[httpx.AsyncClient]:
-    async with web.client(web.operator_key) as client:
-        yield client
-
-
-@pytest_asyncio.fixture
-async def source(admin: httpx.AsyncClient) -> dict[str, Any]:
-    """A source of this test, as the API tells it to an admin."""
-    return await made(admin)
-
-
 @contextlib.asynccontextmanager
 async def watching(
     client: httpx.AsyncClient, source: dict[str, Any], last: str | None = None, **asked: Any

@@ -204,11 +204,11 @@ async def test_a_worker_that_lost_its_lease_counts_nothing(database: Database) -
     """What was counted while another took the partition is undone, and the other counts it."""
     await store(database, track())
     late = reader(database)
-    late._positions = dict.fromkeys(range(PARTITIONS), 0)
-    late._renew_at = float("inf")  # it believes that the partitions are still its own
+    late.share._positions = dict.fromkeys(range(PARTITIONS), 0)
+    late.share._renew_at = float("inf")  # it believes that the partitions are still its own
     assert await reader(database, "b").run_once() is False
     with pytest.raises(LeaseLost):
-        await late._batch({**late._positions})
+        await late._batch({**late.share._positions})
     assert await counted(database) == {("track", "Coffee Drunk"): 1}
 
 
@@ -224,7 +224,7 @@ async def test_names_and_properties_are_bounded(database: Database, monkeypatch:
     async def work(owner: str) -> None:
         one = reader(database, owner)
         for _ in range(12):
-            one._renew_at = 0.0  # the partitions are shared out anew, so that both have some
+            one.share._renew_at = 0.0  # the partitions are shared out anew, so that both have some
             await one.run_once()
 
     await asyncio.gather(work("a"), work("b"))
