@@ -8,15 +8,15 @@ from uuid import uuid4
 import httpx
 import pytest
 import pytest_asyncio
-from playwright.async_api import Page, expect
+from playwright.async_api import expect
 
 from app.auth.principal import SESSION_COOKIE
 from tests.browser.conftest import OpenPage
+from tests.browser.screens import fits
 from tests.browser.test_floor import SOON
 from tests.house import House
 
 pytestmark = pytest.mark.browser
-SIZES = [(1440, 900), (834, 1112), (390, 844)]
 
 
 @pytest_asyncio.fixture
@@ -42,12 +42,6 @@ async def send(house: House, source: dict[str, Any], message: dict[str, Any]) ->
     async with httpx.AsyncClient(base_url=house.web, timeout=10) as client:
         call, key = message.pop("call", "track"), source["keys"][0]["key"]
         assert (await client.post(f"/v1/{call}", json=message, auth=(key, ""))).status_code == 200
-
-
-async def fits(page: Page) -> None:
-    for width, height in SIZES:
-        await page.set_viewport_size({"width": width, "height": height})
-        assert await page.evaluate("document.documentElement.scrollWidth") <= width
 
 
 async def test_events_are_seen_as_they_come(house: House, open_page: OpenPage, source: dict[str, Any]) -> None:

@@ -9,12 +9,12 @@ import pytest
 from playwright.async_api import Locator, Page, Request, Route, expect
 
 from tests.browser.conftest import OpenPage
+from tests.browser.screens import SIZES
 from tests.house import House
 
 pytestmark = pytest.mark.browser
 SOON = 15_000
 """Milliseconds for what other processes do; the browser's own part gets Playwright's default of five seconds."""
-SIZES = [(1280, 800), (1024, 768), (768, 1024), (390, 844)]
 
 
 def phone() -> str:

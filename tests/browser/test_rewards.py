@@ -8,7 +8,8 @@ import pytest
 from playwright.async_api import Page, expect
 
 from tests.browser.conftest import OpenPage
-from tests.browser.test_floor import SIZES, SOON, phone, serve
+from tests.browser.screens import SIZES
+from tests.browser.test_floor import SOON, phone, serve
 from tests.house import House
 
 pytestmark = pytest.mark.browser

@@ -11,7 +11,8 @@ import pytest_asyncio
 from playwright.async_api import expect
 
 from tests.browser.conftest import OpenPage
-from tests.browser.test_floor import SIZES, phone
+from tests.browser.screens import fits
+from tests.browser.test_floor import phone
 from tests.house import House
 
 pytestmark = pytest.mark.browser
@@ -62,6 +63,4 @@ async def test_an_operator_decides_what_nobody_can_know(house: House, open_page:
     made = page.locator(".made tr", has_text="Not in the customer's activity.")
     await expect(made).to_contain_text("Not done")
     await expect(made).to_contain_text("development")
-    for width, height in SIZES:
-        await page.set_viewport_size({"width": width, "height": height})
-        assert await page.evaluate("document.documentElement.scrollWidth") <= width
+    await fits(page)
