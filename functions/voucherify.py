@@ -24,8 +24,7 @@ class Settings:
 
 async def on_identify(event: Event, settings: Settings, context: Context) -> Event:
     if user_id := event.get("userId"):
-        card = await context.voucherify.join(settings.loyalty_campaign, user_id)
-        context.log(f"has card {card.code} with {card.balance} points")
+        await has_card(user_id, settings, context)
     return event
 
 
@@ -33,6 +32,9 @@ async def on_track(event: Event, settings: Settings, context: Context) -> Event:
     properties = event.get("properties") or {}
     if event["event"] != "Order Completed" or not event.get("userId"):
         return event
+    # Without a card it would earn nothing, and an order can overtake the news of its member: phone and till are two
+    # sources.
+    await has_card(event["userId"], settings, context)
     if (properties.get("total") or 0) <= settings.coupon_above:
         return event
     reason = f"big-basket:{properties['order_id']}"
@@ -40,6 +42,17 @@ async def on_track(event: Event, settings: Settings, context: Context) -> Event:
         reason, lambda: context.voucherify.publish(settings.coupon_campaign, event["userId"], source_id=reason)
     )
     return {**event, "properties": {**properties, "earned_coupon": code}}
+
+
+async def has_card(user_id: str, settings: Settings, context: Context) -> None:
+    """Have the member join the loyalty campaign, once: of what comes later none needs a call."""
+
+    async def join() -> str:
+        card = await context.voucherify.join(settings.loyalty_campaign, user_id)
+        context.log(f"has card {card.code} with {card.balance} points")
+        return card.code
+
+    await context.once(f"card:{settings.loyalty_campaign}:{user_id}", join)
 
 
 async def pass_on(event: Event, settings: Settings, context: Context) -> Event:  # noqa: ARG001 - the handlers' signature

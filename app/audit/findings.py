@@ -30,6 +30,7 @@ DIFFERENCES: Final[dict[str, str]] = {
     "redemption_doubled": "Roll one redemption back in Voucherify.",
     "redemption_left": "Roll the redemption back in Voucherify, so that the member has the coupon again.",
     "earned_twice": "Take the points of one transaction off the card.",
+    "earned_nothing": "Its points are missing: add what it would have earned to the card.",
     "earned_unpaid": "Take the points off the card.",
     "movement_missing": "A webhook did not come: see the webhook's log in Voucherify and send it again from there.",
     "movement_unknown": "It was made from a webhook of another project, or the card was changed: compare both.",

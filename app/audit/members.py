@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -84,6 +84,8 @@ class MemberRow:
     operations: Sequence[Operation] = ()
     unpaid: frozenset[str] = frozenset()
     """Ids of the member's orders that are canceled."""
+    delivered: Mapping[str, datetime] = field(default_factory=dict)
+    """Ids of the member's orders that are PAID in Voucherify, with when they were delivered there."""
 
     @property
     def subject(self) -> str:
@@ -135,6 +137,7 @@ def _ledger(member: MemberRow, engine: Engine) -> Iterator[Finding]:
         if len(several) > 1:
             said = f"It earned {len(several)} times by {rule}: {', '.join(each.id for each in several)}."
             yield Finding("earned_twice", f"order {order_id}", said)
+    yield from _too_early(member, engine)
     before: int | None = None
     for each in reversed(engine.transactions):
         if each.balance is None:
@@ -147,6 +150,16 @@ def _ledger(member: MemberRow, engine: Engine) -> Iterator[Finding]:
     if before is not None and before != engine.balance:
         said = f"The transactions end at {before} points, and the card has {engine.balance}."
         yield Finding("ledger_unequal", member.subject, said, engine.transactions[0].at)
+
+
+def _too_early(member: MemberRow, engine: Engine) -> Iterator[Finding]:
+    """Orders that were PAID before there was a card to earn on. What else earns nothing, a programme may want so."""
+    given = [each.at for each in engine.published if each.code == member.card]
+    named = {each.order_id for each in engine.transactions}
+    for order_id, at in sorted(member.delivered.items()):
+        if given and at < given[0] and order_id not in named:
+            said = f"It was paid in Voucherify at {at:%H:%M:%S}, the card was given at {given[0]:%H:%M:%S} UTC."
+            yield Finding("earned_nothing", f"order {order_id}", said, given[0])
 
 
 def _movements(member: MemberRow, engine: Engine) -> Iterator[Finding]:

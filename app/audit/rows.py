@@ -110,7 +110,8 @@ async def to_ask(
     return [(row["id"], row["member_id"]) for row in found], [row["id"] for row in members]
 
 
-async def member(database: Database, member_id: UUID) -> MemberRow:
+async def member(database: Database, member_id: UUID, pays: frozenset[str]) -> MemberRow:
+    """A member; `pays` are the mappings that move an order to PAID in Voucherify."""
     async with reading(database) as connection:
         row = await connection.fetchrow(
             """SELECT member.id, member.card, member.created_at, coalesce(profile.loyalty, '{}') AS loyalty
@@ -135,6 +136,15 @@ async def member(database: Database, member_id: UUID) -> MemberRow:
             member_id,
         )
         unpaid = await connection.fetch("SELECT id FROM orders WHERE member_id = $1 AND status = 'CANCELED'", member_id)
+        delivered = await connection.fetch(
+            """SELECT event.order_id, min(finished_at) AS at FROM orders
+               JOIN event ON event.order_id = orders.id::text AND name = 'Order Completed'
+               JOIN delivery ON event_position = position AND delivery.status = 'delivered'
+               WHERE member_id = $1 AND orders.status = 'PAID' AND destination || '/' || mapping = ANY($2)
+               GROUP BY event.order_id""",
+            member_id,
+            list(pays),
+        )
     return MemberRow(
         id=row["id"],
         card=row["card"],
@@ -144,6 +154,7 @@ async def member(database: Database, member_id: UUID) -> MemberRow:
         coupons={each["code"]: each["published_at"] for each in coupons},
         operations=[Operation(each["id"], each["points"], each["name"], each["at"]) for each in operations],
         unpaid=frozenset(str(each["id"]) for each in unpaid),
+        delivered={each["order_id"]: each["at"] for each in delivered},
     )
 
 

@@ -84,12 +84,13 @@ class Audit:
                 report.figures["orders_asked"] += 1
 
     async def _members(self, asker: Asker, ids: Iterable[UUID], seen: set[UUID], report: Report) -> None:
+        pays = await rows.paying(self.database)
         for member_id in ids:
             if member_id in seen:
                 continue
             card = await rows.card_of(self.database, member_id)
             engine = await asker.member(str(member_id), card)
             report.now = now()
-            report.add(members.check(await rows.member(self.database, member_id), engine))
+            report.add(members.check(await rows.member(self.database, member_id, pays), engine))
             report.figures["members_asked"] += 1
             seen.add(member_id)

@@ -6,6 +6,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from app.api import Voucherify
+from app.errors import VoucherifyUnavailable
 from app.voucherify import publications
 from app.voucherify.client import Call, Client
 from app.voucherify.loyalty import Card
@@ -59,10 +60,13 @@ class DryVoucherify(Voucherify):
     """The calls of `Voucherify`, over a client that only reads."""
 
     async def join(self, campaign: str, user_id: str) -> Card:
-        """The card that the customer has; one that is made up where there is none yet."""
-        found = await self.client.call(
-            "GET", "/v1/publications", params={"campaign": campaign, "customer": user_id, "limit": 1}
-        )
-        if listed := found.get("publications"):
-            return await self.loyalty.card(publications.code_of(listed[0]))
+        """The card that the customer has; one that is made up where there is none yet, or nobody to ask."""
+        try:
+            found = await self.client.call(
+                "GET", "/v1/publications", params={"campaign": campaign, "customer": user_id, "limit": 1}
+            )
+            if listed := found.get("publications"):
+                return await self.loyalty.card(publications.code_of(listed[0]))
+        except VoucherifyUnavailable:
+            pass
         return await super().join(campaign, user_id)

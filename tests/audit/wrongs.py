@@ -182,6 +182,17 @@ THERE = [
         also={"movement_missing": {"order {second}"}, "balance_unequal": {"member {member}"}},
     ),
     Wrong(
+        "earned_nothing",
+        "order {small}",
+        (
+            "DELETE FROM point_transaction WHERE details->'order'->>'source_id' = '{small}'",
+            "UPDATE publication SET created_at = now() + interval '1 hour' WHERE source_id IS NULL",
+            """UPDATE publication SET doc = jsonb_set(doc, '{{created_at}}', to_jsonb(now() + interval '1 hour'))
+               WHERE source_id IS NULL""",
+        ),
+        also={"movement_unknown": {"member {other}"}, "balance_unequal": {"member {other}"}},
+    ),
+    Wrong(
         "ledger_unequal",
         "member {member}",
         (

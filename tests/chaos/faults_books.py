@@ -34,6 +34,14 @@ WHERE delivery.person = ANY($1) AND status = 'pending' ORDER BY delivery.id
 """
 
 
+SESSIONS = """
+SELECT pid, state, wait_event, pg_blocking_pids(pid) AS blocked_by, now() - xact_start AS open_for,
+       left(query, 60) AS query
+FROM pg_stat_activity WHERE datname = current_database() AND xact_start IS NOT NULL AND pid <> pg_backend_pid()
+"""
+CURSORS = "SELECT log_cursor.*, until - now() AS leased_for FROM log_cursor WHERE consumer = 'route' ORDER BY partition"
+
+
 async def settle(town: Town) -> None:
     """Wait until nothing of these members is on its way any more."""
     until = time.monotonic() + SETTLED_WITHIN
@@ -47,6 +55,7 @@ async def settle(town: Town) -> None:
                 return
             if time.monotonic() > until:
                 rows = await connection.fetch(STUCK, town.members)
+                rows += [*await connection.fetch(SESSIONS), *await connection.fetch(CURSORS)]
                 raise AssertionError(f"still on its way: {left}\n" + "\n".join(str(dict(row)) for row in rows))
             await asyncio.sleep(0.1)
 

@@ -264,3 +264,24 @@ async def _hold_the_relay(town: Town, owner: str) -> None:
             owner,
         )
     await asyncio.sleep(0.5)  # the relay that had it trusts its lease for a tenth of its time without asking
+
+
+async def test_an_order_overtakes_the_news_of_its_member(town: Town) -> None:
+    """Phone and till are two sources with a relay each: an order that comes first earns nevertheless."""
+    town.forget()
+    town.house.stop("worker")
+    joined = town.post("/phone/members", json={"phone": phone(), "first_name": "Mia"}).json()["member"]["id"]
+    town.keys[joined] = []
+    order = town.sell(joined, SMALL)
+    async with town.database() as connection:
+        later = "UPDATE emission SET due_at = now() + make_interval(secs => $2) WHERE message_id = $1"
+        await connection.execute(later, f"member-enrolled:{joined}", 3600)
+        town.start("worker")
+        await asyncio.to_thread(town.house.trace, order["id"])
+        await connection.execute(later, f"member-enrolled:{joined}", 0)
+        until = time.monotonic() + PATIENCE
+        while (card := await connection.fetchval("SELECT card FROM member WHERE id::text = $1", joined)) is None:
+            assert time.monotonic() < until, "no card"
+            await asyncio.sleep(0.1)
+    town.cards[joined] = card
+    await agree(town)

@@ -75,12 +75,13 @@ def dry_calls(calls: list[dict[str, Any]]) -> list[tuple[str, str]]:
 
 
 async def test_a_coupon_is_told_and_not_given(pool: FunctionPool, database: Database, api: httpx.AsyncClient) -> None:
-    """The big basket's publication is listed with what would be sent; Voucherify and `function_once` stay untouched."""
+    """The publications of card and coupon are listed with what would be sent; nothing is written here or there."""
     outcome = await pool.run("voucherify", order("o-1", price=20.0), dry=True)
     assert outcome.event is not None
     assert (outcome.outcome, outcome.event["properties"]["earned_coupon"]) == ("returned", CODE)
-    assert dry_calls(outcome.calls) == [("POST", "/v1/publications")]
-    assert outcome.calls[0]["sent"]["source_id"] == "big-basket:o-1"
+    card, coupon = [call for call in outcome.calls if call.get("dry")]
+    assert (card["path"], card["sent"]["campaign"]["name"]) == ("/v1/publications", LOYALTY)
+    assert (coupon["path"], coupon["sent"]["source_id"]) == ("/v1/publications", "big-basket:o-1")
     assert (await writes(api), await count(database, "function_once")) == ([], 0)
 
 
@@ -94,7 +95,7 @@ async def test_what_was_done_once_is_given_again(
     assert real.event is not None
     assert real.event["properties"]["earned_coupon"].startswith("10OFF-")
     assert (dry.event, dry.calls) == (real.event, [])
-    assert (await writes(api), await count(database, "function_once")) == ([], 1)
+    assert (await writes(api), await count(database, "function_once")) == ([], 2)  # the card and the coupon
 
 
 async def test_a_members_own_card_is_read(pool: FunctionPool, api: httpx.AsyncClient) -> None:

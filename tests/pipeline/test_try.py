@@ -118,7 +118,7 @@ def nowhere(tmp_path: Path) -> dict[str, str]:
 
 
 def test_one_event_through_a_function(nowhere: dict[str, str]) -> None:
-    """A dry run shows the event that the function returns and the call that it would have made."""
+    """A dry run shows the event that the function returns and the calls for card and coupon that it would have made."""
     event = {"type": "track", "userId": "u1", "event": "Order Completed", "properties": {"total": 30, "order_id": "o1"}}
     shown = run("function", "--event", json.dumps(event), environment=nowhere)
 
@@ -126,8 +126,9 @@ def test_one_event_through_a_function(nowhere: dict[str, str]) -> None:
     assert list(answer) == ["outcome", "event", "error", "log", "calls"]
     assert (shown.returncode, answer["outcome"], answer["error"]) == (0, "returned", None)
     assert answer["event"]["properties"]["earned_coupon"]
-    (call,) = answer["calls"]
-    assert (call["method"], call["path"], call["dry"]) == ("POST", "/v1/publications", True)
+    assert [(call["method"], call["path"], call["dry"]) for call in answer["calls"] if "dry" in call] == [
+        ("POST", "/v1/publications", True)
+    ] * 2
 
 
 def test_functions_by_lines(nowhere: dict[str, str]) -> None:
