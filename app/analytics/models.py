@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlmodel import Field, Index, SQLModel
+from sqlmodel import Field, Index, SQLModel, text
 
 from app.db.base import amount_field, utc_field
 
@@ -31,7 +31,10 @@ class PointMovement(SQLModel, table=True):
     """One transaction of a loyalty card, by Voucherify's transaction id."""
 
     __tablename__ = "point_movement"
-    __table_args__ = (Index(None, "member_id", "created_at"),)
+    __table_args__ = (
+        Index(None, "member_id", "created_at"),
+        Index("ix_point_movement_order_id", "order_id", postgresql_where=text("order_id IS NOT NULL")),
+    )
 
     transaction_id: str = Field(primary_key=True)
     member_id: UUID

@@ -82,6 +82,8 @@ class MemberRow:
     coupons: Mapping[str, datetime]
     """Codes in the wallet, used ones as well, with when they came."""
     operations: Sequence[Operation] = ()
+    taken_back: frozenset[str] = frozenset()
+    """Ids of transactions whose points were taken off the card again."""
     unpaid: frozenset[str] = frozenset()
     """Ids of the member's orders that are canceled."""
     delivered: Mapping[str, datetime] = field(default_factory=dict)
@@ -131,8 +133,10 @@ def _ledger(member: MemberRow, engine: Engine) -> Iterator[Finding]:
     for each in engine.transactions:
         if each.order_id and each.rule:
             earned.setdefault((each.order_id, each.rule), []).append(each)
-    for order_id in sorted({order_id for order_id, _ in earned} & member.unpaid):
-        yield Finding("earned_unpaid", f"order {order_id}", "It is canceled, and it has earned.")
+    for order_id in sorted(member.unpaid):
+        left = [each for each in engine.transactions if each.order_id == order_id and each.id not in member.taken_back]
+        if sum(each.points for each in left) > 0:
+            yield Finding("earned_unpaid", f"order {order_id}", "It is canceled, and it has earned.")
     for (order_id, rule), several in sorted(earned.items()):
         if len(several) > 1:
             said = f"It earned {len(several)} times by {rule}: {', '.join(each.id for each in several)}."

@@ -135,6 +135,11 @@ async def member(database: Database, member_id: UUID, pays: frozenset[str]) -> M
                WHERE member_id = $1 AND status = 'DONE' AND (kind = 'adjustment' OR answered->>'id' IS NOT NULL)""",
             member_id,
         )
+        taken_back = await connection.fetch(
+            """SELECT idempotency_key AS id FROM point_operation
+               WHERE member_id = $1 AND status = 'DONE' AND client = 'house'""",
+            member_id,
+        )
         unpaid = await connection.fetch("SELECT id FROM orders WHERE member_id = $1 AND status = 'CANCELED'", member_id)
         delivered = await connection.fetch(
             """SELECT event.order_id, min(finished_at) AS at FROM orders
@@ -153,6 +158,7 @@ async def member(database: Database, member_id: UUID, pays: frozenset[str]) -> M
         movements={each["transaction_id"]: Movement(each["points"], each["created_at"]) for each in movements},
         coupons={each["code"]: each["published_at"] for each in coupons},
         operations=[Operation(each["id"], each["points"], each["name"], each["at"]) for each in operations],
+        taken_back=frozenset(each["id"] for each in taken_back),
         unpaid=frozenset(str(each["id"]) for each in unpaid),
         delivered={each["order_id"]: each["at"] for each in delivered},
     )

@@ -53,6 +53,7 @@ class Order(SQLModel, table=True):
         Index(None, "member_id", "created_at"),
         Index("ix_orders_pending", "touched_at", postgresql_where=text("status = 'PENDING'")),
         Index("ix_orders_recheck_at", "recheck_at", postgresql_where=text("recheck_at IS NOT NULL")),
+        Index("ix_orders_rolled_back", "id", postgresql_where=text("jsonb_exists(redemption, 'rolled_back')")),
     )
 
     id: UUID = Field(default_factory=uuid4, primary_key=True)

@@ -27,7 +27,8 @@ class PointOperation(SQLModel, table=True):
 
     id: UUID = Field(default_factory=uuid4, primary_key=True)
     client: str
-    """Who asked: `member:<id>` or `operator:<name>`. An idempotency key counts within its client."""
+    """Who asked: `member:<id>`, `operator:<name>`, or `house` where a canceled order had earned. An idempotency key
+    counts within its client."""
     idempotency_key: str
     request_hash: str
     kind: str

@@ -1,10 +1,14 @@
-"""Operations that were left without an answer: looked up when it is time, never sent by guess."""
+"""Operations that were left without an answer: looked up when it is time, never sent by guess.
+
+Before that, those are begun that nobody asks for: what canceled orders had earned is taken back.
+"""
 
 from sqlmodel import col, select
 
 from app.errors import VoucherifyError
 from app.points.models import PointOperation
 from app.points.operations import Points
+from app.points.taken_back import take_back
 from app.telemetry import log
 
 BATCH = 50
@@ -12,6 +16,7 @@ BATCH = 50
 
 async def sweep(points: Points) -> int:
     """Take up the operations that are due; returns how many were settled. Run by one worker at a time."""
+    await take_back(points)
     async with points.database.session() as session:
         due = await session.exec(
             select(PointOperation.id).where(points.due()).order_by(col(PointOperation.touched_at)).limit(BATCH)

@@ -71,6 +71,20 @@ def test_ledger_and_operations(
     assert [finding.kind for finding in found(transactions, balance, *operations)] == expected
 
 
+@pytest.mark.parametrize(
+    ("taken_back", "expected"), [((), ["earned_unpaid"]), (("a",), []), (("b",), ["earned_unpaid"])]
+)
+def test_what_a_canceled_order_earned(taken_back: tuple[str, ...], expected: list[str]) -> None:
+    """It is named as long as its points are on the card: until just those were taken back."""
+    earned = transaction("a", 5, 55, order_id="o", rule="r")
+    row = MemberRow(
+        MEMBER, "CC-1", AT, {"balance": 55}, {"a": Movement(5, AT)}, {},
+        unpaid=frozenset({"o"}), taken_back=frozenset(taken_back),
+    )  # fmt: skip
+    engine = Engine(55, [earned], [Published("CC-1", loyalty_card=True, reason=None, at=AT)])
+    assert [finding.kind for finding in members.check(row, engine)] == expected
+
+
 def test_a_mirror_that_is_being_settled_is_not_judged() -> None:
     """A balance that is asked for again anyway is listed as open, not as a difference."""
     row = MemberRow(MEMBER, "CC-1", AT, {"balance": 1, "unsettled": True}, {}, {})

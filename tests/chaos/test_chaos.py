@@ -201,7 +201,7 @@ async def remembered(city: City, books: Books) -> None:
                       + (SELECT coalesce(sum((amount - discount) / 100), 0) FROM orders
                          WHERE member_id = member.id AND status = 'PAID')
                       + (SELECT coalesce(sum(points), 0) FROM point_operation
-                         WHERE member_id = member.id AND status = 'DONE') AS due
+                         WHERE member_id = member.id AND status = 'DONE' AND client <> 'house') AS due
                FROM member
                LEFT JOIN profile_identifier ON type = 'user_id' AND value = member.id::text
                LEFT JOIN profile ON profile.id = profile_id
