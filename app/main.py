@@ -10,12 +10,9 @@ import js_lib_htmx
 import swagger_ui
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from litestar import Litestar
-from litestar import Router as LitestarRouter
 from litestar.channels import ChannelsPlugin
 from litestar.channels.backends.memory import MemoryChannelsBackend
 from litestar.di import Provide
-from litestar.openapi import OpenAPIConfig
-from litestar.openapi.plugins import SwaggerRenderPlugin
 from litestar.plugins.jinja import JinjaTemplateEngine
 from litestar.static_files import create_static_files_router
 from litestar.template.config import TemplateConfig
@@ -43,6 +40,7 @@ import app.segment.routes
 import app.webhooks.routes
 import mobile_api.routes
 import pos_simulator.routes
+from app import openapi
 from app.admission import Admission
 from app.auth.principal import guard, provide_principal, refuse_routes_without_role
 from app.console.sources_live import Feed
@@ -136,19 +134,7 @@ def create_app(settings: Settings) -> Litestar:
         dependencies={"principal": Provide(provide_principal)},
         plugins=[problems, channels],
         template_config=TemplateConfig(instance=JinjaTemplateEngine.from_environment(templates())),
-        openapi_config=OpenAPIConfig(
-            title="Loyalty Accelerator",
-            version="0.1.0",
-            render_plugins=[
-                SwaggerRenderPlugin(
-                    js_url="/static/swagger/swagger-ui-bundle.js",
-                    css_url="/static/swagger/swagger-ui.css",
-                    standalone_preset_js_url="/static/swagger/swagger-ui-standalone-preset.js",
-                    favicon='<link rel="icon" href="/static/swagger/favicon-32x32.png">',
-                )
-            ],
-            openapi_router=LitestarRouter("/schema", route_handlers=[], opt={"role": "public"}),
-        ),
+        openapi_config=openapi.CONFIG,
         lifespan=[running],
         logging_config=None,
         request_max_body_size=MAX_BODY,
@@ -171,6 +157,7 @@ def create_app(settings: Settings) -> Litestar:
         points=Points(database, LoyaltyV1(voucherify), settings.worker.pending_order_after),
     )
     refuse_routes_without_role(made)
+    openapi.complete(made)
     return made
 
 

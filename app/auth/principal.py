@@ -45,7 +45,7 @@ class Principal:
 
 async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
     """Let the call pass when its credentials have the role that the route states."""
-    role = _role_of(handler)
+    role = role_of(handler)
     if role in {"public", "source"}:
         return
     principal = await identify(connection)
@@ -88,11 +88,11 @@ def refuse_routes_without_role(app: Litestar) -> None:
     """Stop the start when a route states no role: a forgotten one would be open to all."""
     for route in app.routes:
         for handler in getattr(route, "route_handlers", None) or [route.route_handler]:  # type: ignore[union-attr]
-            if _role_of(handler) not in ROLES:
+            if role_of(handler) not in ROLES:
                 raise RuntimeError(f"The route {route.path} ({handler.handler_name}) states no role.")
 
 
-def _role_of(handler: BaseRouteHandler) -> str:
+def role_of(handler: BaseRouteHandler) -> str:
     """The role that a route states. What Litestar answers to OPTIONS by itself tells only which methods there are."""
     if getattr(handler, "http_methods", None) == {"OPTIONS"}:
         return "public"
