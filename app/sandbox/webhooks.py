@@ -104,9 +104,19 @@ class Sender:
             self._lanes[lane] = asyncio.create_task(self._send_lane(lane, waiting))
 
     async def _send_lane(self, lane: str, rows: list[asyncpg.Record]) -> None:
-        delivered: list[int] = []
+        """Send what waits in a lane. Without its database it can't note what was accepted, and sends that again."""
         try:
             await asyncio.sleep(self._store.faults.webhook_delay_ms / 1000)
+            await self._send_all(rows)
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            log.warning("webhooks.database_unreachable", error=str(error))
+        finally:
+            del self._lanes[lane]
+            self.wake()
+
+    async def _send_all(self, rows: list[asyncpg.Record]) -> None:
+        delivered: list[int] = []
+        try:
             for row in rows:
                 problem = await self._send(row)
                 if problem is None and self._store.faults.webhook_duplicate:
@@ -123,8 +133,6 @@ class Sender:
                     delivered,
                     self._store.clock.now(),
                 )
-            del self._lanes[lane]
-            self.wake()
 
     async def _send(self, row: asyncpg.Record) -> str | None:
         """Post one; answers what was wrong, None when it was accepted."""

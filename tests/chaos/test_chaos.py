@@ -113,7 +113,8 @@ def storm(city: City, capsys: pytest.CaptureFixture[str], seconds: float) -> Non
         city.house.wait_until_ready()
         report = settled(city)
     show(capsys, json.dumps(figures(books, havoc, report), indent=2))
-    assert (report["findings"], books.wrong) == ([], []), "\n".join(havoc.log)
+    told = f"CHAOS_SEED={seed}\n" + "\n".join(havoc.log)
+    assert (report["findings"], books.wrong) == ([], []), told
     asyncio.run(remembered(city, books))
 
 
@@ -145,6 +146,7 @@ def settled(city: City) -> dict[str, Any]:
             if not report["findings"]:
                 return report
         if time.monotonic() > until:
+            assert not unsent, f"Voucherify has not sent {unsent} webhooks"
             return report
         time.sleep(0.5)
 
@@ -188,6 +190,13 @@ def decide(city: City) -> None:
 async def remembered(city: City, books: Books) -> None:
     """What the tills were told is what the house has: each key one order, and every point accounted for."""
     connection = await asyncpg.connect(city.database_url)
+    try:
+        await _remembered(connection, books)
+    finally:
+        await connection.close()
+
+
+async def _remembered(connection: asyncpg.Connection, books: Books) -> None:
     orders = await connection.fetch("SELECT id::text, idempotency_key AS key, status FROM orders")
     assert {row["key"]: row["id"] for row in orders if row["status"] == "PAID"} == books.paid
     assert {row["key"] for row in orders if row["status"] == "CANCELED"} <= books.refused.keys()
@@ -207,13 +216,27 @@ async def remembered(city: City, books: Books) -> None:
                LEFT JOIN profile ON profile.id = profile_id
            ) AS counted WHERE balance IS DISTINCT FROM due"""
     )
-    assert [dict(row) for row in unequal] == []
+    assert [dict(row) for row in unequal] == [], await _roads(connection, [row["id"] for row in unequal])
     coupons, big = await connection.fetchrow(
         """SELECT (SELECT count(*) FROM coupon WHERE campaign = 'Big basket'),
                   (SELECT count(*) FROM orders WHERE status = 'PAID' AND member_id IS NOT NULL AND total > 1500)"""
     )
     assert coupons == big
-    await connection.close()
+
+
+async def _roads(connection: asyncpg.Connection, members: list[Any]) -> str:
+    """What became of these members' events, for who has to find out."""
+    rows = await connection.fetch(
+        """SELECT event.person, event.name, event.order_id, event.position, mapping, delivery.status, attempts,
+                  delivery.finished_at, passed, delivery.error,
+                  (SELECT string_agg(kind || ' ' || coalesce(outcome, '-') || ' ' || started_at::time, ', '
+                                     ORDER BY started_at) FROM attempt WHERE delivery_id = delivery.id) AS tries,
+                  (SELECT sum(points) FROM point_movement WHERE order_id = event.order_id) AS points
+           FROM event LEFT JOIN delivery ON event_position = position
+           WHERE person = ANY($1) ORDER BY person, position""",
+        [str(member) for member in members],
+    )
+    return "\n".join(str(dict(row)) for row in rows)
 
 
 def figures(books: Books, havoc: Havoc, report: dict[str, Any]) -> dict[str, Any]:

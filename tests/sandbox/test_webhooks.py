@@ -6,9 +6,12 @@ import hmac
 import json
 from datetime import UTC, datetime, timedelta
 
+import asyncpg
 import httpx
 import pytest
+from sqlalchemy.engine import make_url
 
+from app.sandbox.app import Sandbox
 from app.sandbox.webhooks import due_again, sign
 from tests.sandbox.programme import COUPONS, buy, coupon, coupons, join, loyalty, redeem, rule, send
 from tests.sandbox.serving import SECRET, Sink
@@ -166,6 +169,27 @@ async def test_a_receiver_that_does_not_answer_in_time_is_a_failure(api: httpx.A
     await asyncio.sleep(0.4)
     rows = (await send(api, "GET", "/sandbox/deliveries?state=WAITING"))["data"]
     assert [(row["attempts"], row["answer"]) for row in rows] in ([(1, "TimeoutError")], [(1, "ReadTimeout")])
+
+
+async def test_webhooks_go_on_after_the_database_was_away(
+    api: httpx.AsyncClient, sink: Sink, sandbox: Sandbox, postgres: str
+) -> None:
+    """What was accepted while nobody could note it comes again, and what follows for the same customer comes too."""
+    name = make_url(sandbox.store.config.database_url).database
+    await send(api, "POST", "/sandbox/faults", {"webhook_delay_ms": 300})
+    await send(api, "POST", "/v1/customers", {"source_id": "u-1"})
+    server = await asyncpg.connect(postgres)
+    try:
+        await server.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false')
+        await server.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", name)
+        await sink.wait(1)
+        await asyncio.sleep(0.2)
+    finally:
+        await server.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true')
+        await server.close()
+    await sink.wait(2)
+    await send(api, "PUT", "/v1/customers/u-1", {"name": "Zoë"})
+    await sink.wait(1, "customer.updated")
 
 
 async def test_after_thirteen_failures_the_webhook_is_disabled(api: httpx.AsyncClient, sink: Sink) -> None:
