@@ -1,6 +1,5 @@
-"""What can go wrong with the database, and what it can't hold."""
+"""What can go wrong with the database."""
 
-import re
 from typing import Final
 
 import asyncpg
@@ -30,15 +29,3 @@ def is_away(error: BaseException) -> bool:
     SQLAlchemy's errors about a statement or about our use of it are none of these: they would come again.
     """
     return isinstance(error, NOT_THE_WORK) and not isinstance(error, _OUR_FAULT)
-
-
-# An escaped backslash is taken first, so that `\\u0000`, which is a backslash and five letters, stays.
-_NUL: Final = re.compile(rb"(\\\\)|\\u0000")
-
-
-def without_nul(text: bytes) -> bytes:
-    """JSON text without U+0000, which Postgres stores neither as text nor as jsonb.
-
-    Left out and not refused: nobody means it, and an order is worth more than a broken product name.
-    """
-    return _NUL.sub(lambda match: match.group(1) or b"", text) if b"\\u0000" in text else text

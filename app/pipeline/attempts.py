@@ -7,7 +7,7 @@ from typing import Any
 import asyncpg
 import msgspec
 
-from app.db.trouble import without_nul
+from app.db.storable import without_nul
 from app.destinations.base import Request
 from app.live import changes
 from app.pipeline.functions import Outcome

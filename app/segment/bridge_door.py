@@ -7,6 +7,7 @@ from typing import Any
 from litestar import Request, Router, post
 from litestar.datastructures import State
 
+from app.db import storable
 from app.db.base import now
 from app.errors import BadInput, Busy, NotSignedIn
 from app.segment import examples, messages, reading
@@ -49,7 +50,7 @@ async def receive(request: Request[Any, Any, Any], state: State) -> dict[str, bo
             "Webhooks destination in Segment, and that it sends one event at a time."
         )
     try:
-        decoded = reading.parsed(body)
+        decoded = storable.parsed(body)
     except ValueError as error:
         raise BadInput("The body is not valid JSON.") from error
     keys: WriteKeys = state.write_keys

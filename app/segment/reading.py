@@ -1,17 +1,14 @@
 """From the bytes of a request to its messages: inflated and decoded within bounds, then sorted out. Pure."""
 
-import json
-import math
-import re
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
-from app.db.trouble import without_nul
+from app.db import storable
 from app.log.log import NewEvent
 from app.segment import messages
 from app.segment.errors import DoorError, too_large
@@ -20,12 +17,6 @@ from app.segment.write_keys import KeyOwner
 
 MAX_BATCH = 500 * 1024
 MAX_BATCH_MESSAGES = 2_500
-SURELY_FINITE = 308
-"""Digits: an integer of no more is in the range of a double."""
-# An escaped backslash and a pair that is whole are taken first and stay, so that what is left are halves.
-_SURROGATE: Final = re.compile(
-    rb"(\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})|\\u[dD][89a-fA-F][0-9a-fA-F]{2}"
-)
 
 
 @dataclass(frozen=True)
@@ -65,48 +56,9 @@ def inflated(body: bytes, encoding: str) -> bytes:
 def decoded(text: bytes) -> Any:
     """The JSON in a text, whatever it is."""
     try:
-        return parsed(text)
+        return storable.parsed(text)
     except ValueError as error:
         raise DoorError("bad_request", "The body is not valid JSON.") from error
-
-
-def parsed(text: bytes) -> Any:
-    """What a JSON text says, as far as it can be stored.
-
-    U+0000 is left out, half a surrogate pair becomes U+FFFD, and a number that no double holds null: all three are
-    well-formed, and nobody's order is to be lost for a product name that was cut in the middle of an emoji.
-
-    Raises:
-        ValueError: it is not JSON in UTF-8, or nested deeper than Python goes, which is 900 levels at least.
-    """
-    text = without_nul(text)
-    try:
-        try:
-            return msgspec.json.decode(text)
-        except ValueError:  # not JSON, or JSON that msgspec has no value for
-            return _finite(_SURROGATE.sub(_whole, text))
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
-
-
-def _whole(escape: re.Match[bytes]) -> bytes:
-    return escape[1] or rb"\ufffd"
-
-
-def _finite(text: bytes) -> Any:
-    try:
-        return msgspec.json.decode(text)
-    except msgspec.ValidationError:  # well-formed, and a number in it is out of range
-        value = json.loads(text.decode(), parse_int=_integer, parse_constant=_refuse)
-        return msgspec.json.decode(msgspec.json.encode(value))  # which writes infinity as null
-
-
-def _integer(digits: str) -> int | None:
-    return int(digits) if len(digits) <= SURELY_FINITE or math.isfinite(float(digits)) else None
-
-
-def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is not JSON")
 
 
 def listed(body: Any) -> tuple[list[Any], str | None]:

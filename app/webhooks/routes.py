@@ -6,7 +6,7 @@ import msgspec
 from litestar import Request, Router, post
 from litestar.datastructures import State
 
-from app.db.trouble import without_nul
+from app.db import storable
 from app.db.wake import CHANNEL
 from app.errors import BadInput, NotSignedIn
 from app.telemetry import WEBHOOKS, log
@@ -35,9 +35,8 @@ async def receive(request: Request[Any, Any, Any], state: State) -> dict[str, bo
             "shown beside the webhooks in Voucherify's project settings."
         )
     try:
-        body = without_nul(body)
-        decoded = msgspec.json.decode(body)
-    except (ValueError, RecursionError) as error:  # msgspec's own, and bytes that are not UTF-8
+        decoded = storable.parsed(body)
+    except ValueError as error:
         raise BadInput("The body is not valid JSON.") from error
     parsed = parse(decoded)
     if parsed is None:
@@ -55,7 +54,7 @@ async def receive(request: Request[Any, Any, Any], state: State) -> dict[str, bo
             parsed.source_id,
             parsed.event_id,
             parsed.type,
-            body.decode(),
+            msgspec.json.encode(decoded).decode(),
             parsed.member_id,
             parsed.order_id,
             CHANNEL,
