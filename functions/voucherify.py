@@ -32,9 +32,9 @@ async def on_track(event: Event, settings: Settings, context: Context) -> Event:
     properties = event.get("properties") or {}
     if event["event"] != "Order Completed" or not event.get("userId"):
         return event
-    # Without a card it would earn nothing, and an order can overtake the news of its member: phone and till are two
-    # sources.
-    await has_card(event["userId"], settings, context)
+    if not properties.get("loyalty"):
+        # The till knew no card yet, so the order may have overtaken the news of its member: it would earn nothing.
+        await has_card(event["userId"], settings, context)
     if (properties.get("total") or 0) <= settings.coupon_above:
         return event
     reason = f"big-basket:{properties['order_id']}"

@@ -46,6 +46,7 @@ def order_completed(number: int, people: int, total: float = 9.7) -> dict[str, A
             "order_id": order_id,
             "currency": "USD",
             "total": total,
+            "loyalty": {"code": f"CC-{number}"},
             "products": [
                 {"product_id": "coffee", "name": "Flat white", "category": "Coffee", "price": 3.8, "quantity": 1},
                 {"product_id": "sandwich", "name": "Cheese sandwich", "category": "Food", "price": 5.9, "quantity": 1},
