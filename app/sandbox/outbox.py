@@ -18,6 +18,8 @@ DISTRIBUTIONS = {
     "customer.rewarded.loyalty_points": "Points earned",
     "customer.reward_redemptions.created": "Reward redemption created",
     "customer.reward_redemptions.completed": "Reward redemption completed",
+    "customer.segment.entered": "Segment entered",
+    "customer.segment.left": "Segment left",
 }
 """Triggers with a distribution of their own, and its free-text name (which the envelope carries as `type`)."""
 PROJECT_EVENTS = frozenset(
