@@ -14,15 +14,14 @@ from typing import Any
 
 import asyncpg
 
-from app.sandbox import logic, membership, operators
+from app.sandbox import logic, membership, operators, render, vouchers
 from app.sandbox.errors import Failure
 from app.sandbox.predicates import COUNTS, Facts, Item, is_true, matches, missing, since
-from app.sandbox.rule_assignments import assign, assigned, withdraw_all
+from app.sandbox.rule_assignments import assigned, insert, remove, rule_found, rule_shown, shown
 from app.sandbox.rule_definitions import names
 from app.sandbox.work import Work
 
-__all__ = ["Subject", "applicable", "assign", "assigned", "items_of", "refusal", "withdraw_all"]
-
+__all__ = ["Subject", "applicable", "assign", "assigned", "items_of", "refusal", "withdraw"]
 Row = Mapping[str, Any]
 _LABELS = {"DISCOUNT_VOUCHER": "Discount Coupon", "GIFT_VOUCHER": "Gift Card", "LOYALTY_CARD": "Loyalty Card"}
 
@@ -107,6 +106,43 @@ def applicable(doc: Mapping[str, Any], items: Sequence[Item]) -> list[int] | Non
         for place, item in enumerate(items)
         if (everything or among(item, given["included"])) and not among(item, given["excluded"])
     ]
+
+
+async def assign(work: Work, rule_id: str, kind: str, identifier: str, *, force: bool = False) -> asyncpg.Record:
+    """Assign a rule to an object that the caller knows to be there, and tell of it.
+
+    Raises:
+        Failure: there is no such rule, it is assigned there already, or it would not be carried out there.
+    """
+    row = await insert(work, rule_id, kind, identifier, force=force)
+    await _tell(work, "created", row)
+    return row
+
+
+async def withdraw(work: Work, rule_id: str, assignment_id: str) -> None:
+    """Take an assignment away, and tell of it."""
+    await _tell(work, "deleted", await remove(work, rule_id, assignment_id))
+
+
+async def _tell(work: Work, what: str, row: asyncpg.Record) -> None:
+    kind, identifier = row["related_object_type"], row["related_object_id"]
+    voucher = await vouchers.find(work, identifier) if kind == "voucher" else None
+    earning = await work.one("SELECT * FROM earning_rule WHERE id = $1", identifier) if kind == "earning_rule" else None
+    campaign = (
+        identifier if kind == "campaign" else next((each["campaign_id"] for each in (voucher, earning) if each), None)
+    )
+    work.announce(
+        work.event(f"business_validation_rule.assignment.{what}", row["rule_id"], "evbvr"),
+        {
+            "rule": rule_shown(await rule_found(work, row["rule_id"])),
+            "assignment": {**shown(row), "validation_status": "VALID", "validation_omitted_rules": []},
+            **({"voucher": render.voucher(voucher, work.config.url)} if voucher else {}),
+            "campaign": {"id": campaign, "object": "campaign"} if campaign else None,
+            "earning_rule": render.earning_rule(earning) if earning else None,
+            "distribution": None,
+            "promotion_tier": {"id": identifier, "object": "promotion_tier"} if kind == "promotion_tier" else None,
+        },
+    )
 
 
 def _subject_of(name: str) -> str:

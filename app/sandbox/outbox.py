@@ -24,6 +24,11 @@ DISTRIBUTIONS = {
 """Triggers with a distribution of their own, and its free-text name (which the envelope carries as `type`)."""
 PROJECT_EVENTS = frozenset(
     {
+        "business_validation_rule.assignment.created",
+        "business_validation_rule.assignment.deleted",
+        "business_validation_rule.created",
+        "business_validation_rule.deleted",
+        "business_validation_rule.updated",
         "campaign.created",
         "campaign.disabled",
         "campaign.enabled",

@@ -1,4 +1,4 @@
-"""What validation rules are assigned to: made, listed and taken away. Who may assign is asked elsewhere.
+"""What validation rules are assigned to: made, listed and taken away. Told to webhooks by `conditions.py`.
 
 documented: 409 for an assignment that there is, `force` replaces it, the object. inferred: a rule that could never be
 asked where it is assigned (a limit of redemptions on an earning rule) is refused.
@@ -22,7 +22,8 @@ def listed_for(kind: str, column: str) -> str:
     """SQL for a column `assignments`: what is assigned to the row whose id is in `column`. Both are constants."""
     return (
         "(SELECT coalesce(jsonb_agg(jsonb_build_object('id', a.id, 'rule_id', a.rule_id, 'related_object_id', "  # noqa: S608
-        f"a.related_object_id, 'related_object_type', a.related_object_type, 'object', '{ASSIGNMENT}') "
+        f"a.related_object_id, 'related_object_type', a.related_object_type, 'object', '{ASSIGNMENT}', "
+        "'validation_status', 'VALID', 'validation_omitted_rules', '[]'::jsonb) "
         "ORDER BY a.created_at, a.id), '[]') FROM validation_rule_assignment a "
         f"WHERE a.related_object_type = '{kind}' AND a.related_object_id = {column}) AS assignments"
     )
@@ -52,7 +53,7 @@ def refuse_misplaced(doc: dict[str, Any], kind: str) -> None:
         raise NotEmulated(f"A validation rule with applicable_to assigned to {kind.replace('_', ' ')}")
 
 
-async def assign(work: Work, rule_id: str, kind: str, identifier: str, *, force: bool = False) -> asyncpg.Record:
+async def insert(work: Work, rule_id: str, kind: str, identifier: str, *, force: bool = False) -> asyncpg.Record:
     """Assign a rule to an object that the caller knows to be there.
 
     Raises:
@@ -82,7 +83,7 @@ async def assign(work: Work, rule_id: str, kind: str, identifier: str, *, force:
     return row
 
 
-async def withdraw(work: Work, rule_id: str, assignment_id: str) -> None:
+async def remove(work: Work, rule_id: str, assignment_id: str) -> asyncpg.Record:
     await rule_found(work, rule_id)
     row = await work.one(
         "DELETE FROM validation_rule_assignment WHERE rule_id = $1 AND id = $2 RETURNING *", rule_id, assignment_id
@@ -90,14 +91,7 @@ async def withdraw(work: Work, rule_id: str, assignment_id: str) -> None:
     if row is None:
         raise not_found(ASSIGNMENT, assignment_id)
     await _name_in_earning_rule(work, row["related_object_type"], row["related_object_id"], None)
-
-
-async def withdraw_all(work: Work, kind: str, identifier: str) -> None:
-    """Forget the assignments of an object that is deleted."""
-    await work.run(
-        "DELETE FROM validation_rule_assignment WHERE related_object_type = $1 AND related_object_id = $2",
-        *(kind, identifier),
-    )
+    return row
 
 
 async def assigned(work: Work, kind: str, identifier: str) -> dict[str, Any]:
@@ -116,6 +110,21 @@ async def _name_in_earning_rule(work: Work, kind: str, identifier: str, rule_id:
         await work.run(
             "UPDATE earning_rule SET doc = doc || $2 WHERE id = $1", identifier, {"validation_rule_id": rule_id}
         )
+
+
+def rule_shown(row: asyncpg.Record) -> dict[str, Any]:
+    """A definition as the API and the webhooks give it; fields that say nothing are left out."""
+    doc = {name: value for name, value in row["doc"].items() if value is not None}
+    count = row.get("assignments")
+    return {
+        "id": row["id"],
+        "name": row["name"],
+        **doc,
+        "created_at": iso(row["created_at"]),
+        "updated_at": iso(row["updated_at"]),
+        **({"assignments_count": count} if count else {}),
+        "object": "validation_rules",
+    }
 
 
 def shown(row: asyncpg.Record) -> dict[str, Any]:

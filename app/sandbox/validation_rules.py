@@ -14,7 +14,7 @@ import asyncpg
 from litestar import Router, delete, get, post, put
 from litestar.params import FromPath
 
-from app.sandbox import rule_assignments, rule_definitions
+from app.sandbox import conditions, rule_assignments, rule_definitions
 from app.sandbox.clock import iso, parse_time
 from app.sandbox.errors import NotEmulated, invalid_payload, invalid_query, not_found
 from app.sandbox.ids import new_id
@@ -29,6 +29,7 @@ from app.sandbox.read import (
     required_text,
     text,
 )
+from app.sandbox.rule_assignments import rule_shown
 from app.sandbox.store import TheStore
 from app.sandbox.work import Work
 
@@ -46,24 +47,19 @@ _COUNTED = (
 _SINCE = "($1::timestamptz IS NULL OR created_at >= $1) AND ($2::timestamptz IS NULL OR created_at <= $2)"
 
 
-def shown(row: asyncpg.Record) -> dict[str, Any]:
-    doc = {name: value for name, value in row["doc"].items() if value is not None}
-    return {
-        "id": row["id"],
-        "name": row["name"],
-        **doc,
-        "created_at": iso(row["created_at"]),
-        "updated_at": iso(row["updated_at"]),
-        **({"assignments_count": row["assignments"]} if row["assignments"] else {}),
-        "object": "validation_rules",
-    }
-
-
 async def found(work: Work, rule: str) -> asyncpg.Record:
     row = await work.one(f"{_COUNTED} WHERE r.id = $1", rule)
     if row is None:
         raise not_found("validation_rules", rule)
     return row
+
+
+def _told(work: Work, what: str, row: asyncpg.Record) -> dict[str, Any]:
+    """Tell what became of a definition, and show it."""
+    shown = rule_shown(row)
+    data = {"rule": shown, f"{what}_at": iso(work.now)}
+    work.announce(work.event(f"business_validation_rule.{what}", row["id"], "evbvr"), data)
+    return shown
 
 
 @post("/validation-rules", status_code=200)
@@ -85,7 +81,7 @@ async def create_rule(request: AnyRequest, store: TheStore) -> dict[str, Any]:
             *(new_id("val"), name, doc, work.now),
         )
         assert row is not None
-        return shown(row)
+        return _told(work, "created", row)
 
 
 @get("/validation-rules")
@@ -96,7 +92,7 @@ async def list_rules(request: AnyRequest, store: TheStore) -> dict[str, Any]:
     async with store.work() as work:
         rows = await work.all(f"{_COUNTED} WHERE {_SINCE} ORDER BY {sorting} LIMIT $3 OFFSET $4", *since, limit, offset)
         total = await work.value(f"SELECT count(*) FROM validation_rule WHERE {_SINCE}", *since)
-    return {"object": "list", "data_ref": "data", "data": [shown(row) for row in rows], "total": total}
+    return {"object": "list", "data_ref": "data", "data": [rule_shown(row) for row in rows], "total": total}
 
 
 def _moment(request: AnyRequest, name: str) -> datetime | None:
@@ -110,7 +106,7 @@ def _moment(request: AnyRequest, name: str) -> datetime | None:
 @get("/validation-rules/{rule:str}")
 async def get_rule(rule: FromPath[str], store: TheStore) -> dict[str, Any]:
     async with store.work() as work:
-        return shown(await found(work, rule))
+        return rule_shown(await found(work, rule))
 
 
 @put("/validation-rules/{rule:str}")
@@ -130,18 +126,19 @@ async def update_rule(rule: FromPath[str], request: AnyRequest, store: TheStore)
             "UPDATE validation_rule SET name = $2, doc = $3, updated_at = $4 WHERE id = $1",
             *(rule, body.get("name", row["name"]), doc, work.now),
         )
-        return shown(await found(work, rule))
+        return _told(work, "updated", await found(work, rule))
 
 
 @delete("/validation-rules/{rule:str}", status_code=204)
 async def delete_rule(rule: FromPath[str], store: TheStore) -> None:
     async with store.work() as work:
-        await rule_assignments.rule_found(work, rule, lock=True)
+        row = await rule_assignments.rule_found(work, rule, lock=True)
         await work.run(
             "UPDATE earning_rule SET doc = doc || $2 WHERE doc ->> 'validation_rule_id' = $1",
             *(rule, {"validation_rule_id": None}),
         )
         await work.run("DELETE FROM validation_rule WHERE id = $1", rule)
+        _told(work, "deleted", row)
 
 
 @post("/validation-rules/{rule:str}/assignments", status_code=200)
@@ -155,9 +152,7 @@ async def create_assignment(rule: FromPath[str], request: AnyRequest, store: The
         known = await work.value(_RELATED[kind], identifier)
         if known is None:
             raise not_found(kind, identifier)
-        return rule_assignments.shown(
-            await rule_assignments.assign(work, rule, kind, known, force=flag(request, "force"))
-        )
+        return rule_assignments.shown(await conditions.assign(work, rule, kind, known, force=flag(request, "force")))
 
 
 def _related(body: dict[str, Any]) -> tuple[str, str]:
@@ -174,7 +169,7 @@ def _related(body: dict[str, Any]) -> tuple[str, str]:
 @delete("/validation-rules/{rule:str}/assignments/{assignment:str}", status_code=204)
 async def delete_assignment(rule: FromPath[str], assignment: FromPath[str], store: TheStore) -> None:
     async with store.work() as work:
-        await rule_assignments.withdraw(work, rule, assignment)
+        await conditions.withdraw(work, rule, assignment)
 
 
 @get("/validation-rules/{rule:str}/assignments")

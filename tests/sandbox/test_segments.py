@@ -1,9 +1,12 @@
 """Segments: who belongs, who enters and leaves, and what that earns."""
 
+import itertools
 from typing import Any
 
 import httpx
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from tests.sandbox.programme import LOYALTY, balance, buy, coupon, coupons, join, loyalty, redeem, rule, send
 from tests.sandbox.published import check_answer, check_webhook
@@ -101,10 +104,25 @@ async def test_entering_and_leaving_are_told(api: httpx.AsyncClient, sink: Sink)
     assert len(sink.of(ENTERED)) == len(sink.of(LEFT)) == 1
 
 
+@given(st.lists(st.sampled_from(["gold", "silver", None]), min_size=1, max_size=8))
+@settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
+async def test_nobody_enters_twice_without_leaving(api: httpx.AsyncClient, tiers: list[str | None]) -> None:
+    """Law: entering and leaving are told in turns, and the last of them says whether the customer is in it now."""
+    await send(api, "POST", "/sandbox/reset")
+    await segment(api, gold())
+    for tier in tiers:
+        await customer(api, metadata={"tier": tier})
+    rows = (await send(api, "GET", "/v1/customers/u-1/activity?limit=100&order=created_at"))["data"]
+    told = [row["type"] for row in rows if ".segment." in row["type"]]
+    assert told == list(itertools.islice(itertools.cycle((ENTERED, LEFT)), len(told)))
+    assert await names_of(api) == (["S"] if told[-1:] == [ENTERED] else [])
+
+
 async def test_passive_and_static_segments_are_silent(api: httpx.AsyncClient, sink: Sink) -> None:
     """They have their customers, and nobody is told."""
     made = await customer(api)
     await segment(api, gold(), "passive", "Passive")
+    await segment(api, {"name": {"conditions": {"$is": ["Eve"]}}}, name="Active")
     await send(api, "POST", "/v1/segments", {"name": "List", "customers": [made["id"]]})
     await customer(api, metadata={"tier": "gold"})
     assert await names_of(api) == ["Passive", "List"]
@@ -155,21 +173,23 @@ async def test_points_lead_into_the_next_segment(api: httpx.AsyncClient, sink: S
     rich = {f"loyalty_points.campaigns.{LOYALTY}.points": {"conditions": {"$more_than_equal": [50]}}}
     await segment(api, rich, name="Rich")
     await rule(api, ENTERED, {"type": "FIXED", "points": 50}, segment={"id": one})
-    await join(api)
+    card = await join(api)
     await customer(api, metadata={"tier": "gold"})
     told = await sink.wait(2, ENTERED)
     assert [body["data"]["segment"]["name"] for body in told] == ["Gold", "Rich"]
+    assert await balance(api, card) == 50, "a rule gives for its own segment alone"
 
 
 async def test_segments_that_lead_in_a_circle_end(api: httpx.AsyncClient) -> None:
     """Two rules whose points drive a customer round are broken off instead of running for ever."""
     await loyalty(api)
-    filters = {f"loyalty_points.campaigns.{LOYALTY}.points": {"conditions": {"$is": list(range(0, 1000, 20))}}}
-    one = await segment(api, filters)
-    await rule(api, ENTERED, {"type": "FIXED", "points": 10}, segment={"id": one})
+    for begin in (20, 10):
+        balances = {"conditions": {"$is": list(range(begin, 1000, 20))}}
+        one = await segment(api, {f"loyalty_points.campaigns.{LOYALTY}.points": balances})
+        await rule(api, ENTERED, {"type": "FIXED", "points": 10}, segment={"id": one})
     card = await join(api)
     await send(api, "POST", f"/v1/loyalties/members/{card}/balance", {"points": 10})
-    assert 0 < await balance(api, card) < 1000
+    assert 50 <= await balance(api, card) < 300
 
 
 OF_ANN: dict[str, dict[str, Any]] = {

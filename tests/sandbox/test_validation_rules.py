@@ -20,7 +20,8 @@ from tests.sandbox.programme import (
     rule,
     send,
 )
-from tests.sandbox.published import check_answer
+from tests.sandbox.published import check_answer, check_webhook
+from tests.sandbox.serving import Sink
 
 RULES = "/v1/validation-rules"
 
@@ -90,6 +91,35 @@ async def test_answers_fit_the_published_schemas(api: httpx.AsyncClient) -> None
     voucher = await send(api, "GET", f"/v1/vouchers/{code}")
     check_answer("GET", "/v1/vouchers/{code}", voucher)
     assert voucher["validation_rules_assignments"]["data"][0]["rule_id"] == made["id"]
+
+
+async def test_what_becomes_of_a_rule_is_told(api: httpx.AsyncClient, sink: Sink) -> None:
+    """Definition and assignments, to project webhooks, as published; a voucher shows its assignment there too."""
+    await loyalty(api)
+    await coupons(api, name="other")
+    code = await coupon(api, campaign="other")
+    one = await defined(api, "order.amount", {"$more_than": [1000]}, error={"message": "More."})
+    await coupons(api, validation_rules=[one])
+    made = await rule(api, "order.paid", {"type": "FIXED", "points": 1}, validation_rule_id=one)
+    assignment = await assign(api, one, "voucher", code)
+    await send(api, "POST", f"/v1/vouchers/{code}/disable")
+    await send(api, "DELETE", f"{RULES}/{one}/assignments/{assignment['id']}", expect=204)
+    await send(api, "PUT", f"{RULES}/{one}", {"name": "x"})
+    await send(api, "DELETE", f"{RULES}/{one}", expect=204)
+    await sink.wait(1, "business_validation_rule.deleted")
+    own = [each.body for each in sink.got if each.type.startswith("business_validation_rule.")]
+    for body in own:
+        kind = body["type"].removeprefix("business_validation_rule.")
+        check_webhook(f"bus_val_rule.{kind}", body["data"])
+        assert (body["source"]["object"], body["data"]["rule"]["id"]) == ("webhook", one)
+    assert sorted(body["type"].removeprefix("business_validation_rule.") for body in own) == sorted(
+        ["created", *["assignment.created"] * 3, "assignment.deleted", "updated", "deleted"]
+    )
+    [of_rule] = [body["data"] for body in own if body["data"].get("earning_rule")]
+    assert of_rule["earning_rule"]["id"] == made["id"]
+    [disabled] = await sink.wait(1, "voucher.disabled")
+    check_webhook("voucher.disabled", disabled["data"])
+    assert disabled["data"]["voucher"]["validation_rules_assignments"]["data"][0]["rule_id"] == one
 
 
 async def test_a_definition_that_cannot_be_understood_is_refused(api: httpx.AsyncClient) -> None:
