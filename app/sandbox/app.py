@@ -26,6 +26,8 @@ from app.sandbox import (
     rewards,
     rollbacks,
     segmentio,
+    segments,
+    validation_rules,
     validations,
     vouchers,
 )
@@ -55,6 +57,7 @@ class Sandbox:
 
     def __init__(self, config: SandboxConfig) -> None:
         self.store = Store(config)
+        self.store.settle = segments.settle
         self.litestar = Litestar(
             route_handlers=[
                 Router("/v1", route_handlers=[module.router for module in V1]),
@@ -107,6 +110,8 @@ V1: list[Any] = [
     redemptions,
     rewards,
     rollbacks,
+    segments,
+    validation_rules,
     validations,
     vouchers,
 ]

@@ -5,13 +5,15 @@ pattern, `creation_status` IN_PROGRESS in the answer when more than one code is 
 once; a start or expiration date of the campaign is one of its vouchers.
 """
 
+# ruff: noqa: S608 - what is put together here are constants; values are parameters
+
 from typing import Any
 
 import asyncpg
 from litestar import Router, get, post
 from litestar.params import FromPath
 
-from app.sandbox import render, vouchers
+from app.sandbox import conditions, render, vouchers
 from app.sandbox.clock import parse_time
 from app.sandbox.errors import Failure, NotEmulated, duplicate, invalid_payload, not_found
 from app.sandbox.ids import ALPHANUMERIC, code, new_id
@@ -28,12 +30,15 @@ from app.sandbox.read import (
     read_object,
     required_text,
     text,
+    texts,
 )
+from app.sandbox.rule_assignments import listed_for
 from app.sandbox.store import Store, TheStore
 from app.sandbox.work import Work
 
 EMULATED = {"DISCOUNT_VOUCHER": "DISCOUNT_COUPONS", "LOYALTY_CARD": "LOYALTY_PROGRAM"}
 _KINDS = ("DISCOUNT_COUPONS", "GIFT_VOUCHERS", "LOYALTY_PROGRAM", "PROMOTION", "REFERRAL_PROGRAM")
+ASSIGNMENTS = listed_for("campaign", "campaign.id")
 _MOST_CODES = 10_000
 _TRIES = 20
 
@@ -41,8 +46,8 @@ _TRIES = 20
 async def find(work: Work, reference: str) -> asyncpg.Record | None:
     """The campaign with this id or name."""
     return await work.one(
-        "SELECT *, (SELECT count(*) FROM voucher WHERE campaign_id = campaign.id) AS vouchers_count "
-        "FROM campaign WHERE id = $1 OR name = $1 ORDER BY (id = $1) DESC LIMIT 1",
+        "SELECT *, (SELECT count(*) FROM voucher WHERE campaign_id = campaign.id) AS vouchers_count, "
+        f"{ASSIGNMENTS} FROM campaign WHERE id = $1 OR name = $1 ORDER BY (id = $1) DESC LIMIT 1",
         reference,
     )
 
@@ -97,7 +102,10 @@ async def create(work: Work, body: dict[str, Any], kind: str | None = None) -> d
     )
     if row is None:
         raise duplicate("campaign", name, by="name")
+    for rule in texts(body, "validation_rules", most=1):
+        await conditions.assign(work, rule, "campaign", row["id"])
     await make_codes(work, row, count)
+    row = await found(work, row["id"])
     shown = {**render.campaign(row), "vouchers_count": 0 if count > 1 else count}
     if count > 1:
         shown |= {"creation_status": "IN_PROGRESS", "vouchers_generation_status": "IN_PROGRESS"}
@@ -233,7 +241,8 @@ def _date(body: dict[str, Any], name: str) -> str | None:
 async def listed(work: Work, request: AnyRequest, kind: str | None) -> dict[str, Any]:
     limit, offset = page(request)
     rows = await work.all(
-        "SELECT *, (SELECT count(*) FROM voucher WHERE campaign_id = campaign.id) AS vouchers_count FROM campaign "
+        "SELECT *, (SELECT count(*) FROM voucher WHERE campaign_id = campaign.id) AS vouchers_count, "
+        f"{ASSIGNMENTS} FROM campaign "
         "WHERE $1::text IS NULL OR campaign_type = $1 ORDER BY created_at DESC, id DESC LIMIT $2 OFFSET $3",
         kind,
         limit,

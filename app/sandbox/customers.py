@@ -14,7 +14,7 @@ import asyncpg
 from litestar import Router, delete, get, post, put
 from litestar.params import FromPath
 
-from app.sandbox import render
+from app.sandbox import membership, render
 from app.sandbox.errors import Failure, invalid_payload, not_found
 from app.sandbox.ids import new_id
 from app.sandbox.read import AnyRequest, argument, mapping, order, page, read_object, text
@@ -161,18 +161,26 @@ async def list_customers(request: AnyRequest, store: TheStore) -> dict[str, Any]
     sorting = order(
         request, {"created_at": "created_at", "updated_at": "updated_at", "source_id": "source_id"}, "-created_at"
     )
-    conditions = (argument(request, "email"), argument(request, "name"), argument(request, "city"))
+    conditions: list[Any] = [argument(request, "email"), argument(request, "name"), argument(request, "city")]
+    segment = argument(request, "segment_id")
     where = (
         "($1::text IS NULL OR email = $1) AND ($2::text IS NULL OR doc ->> 'name' = $2) "
-        "AND ($3::text IS NULL OR doc -> 'address' ->> 'city' = $3)"
+        "AND ($3::text IS NULL OR doc -> 'address' ->> 'city' = $3) AND ($4::text[] IS NULL OR id = ANY($4))"
     )
     async with store.work() as work:
+        conditions.append(await _members(work, segment) if segment else None)
         total = await work.value(f"SELECT count(*) FROM customer WHERE {where}", *conditions)
         rows = await work.all(
-            f"SELECT * FROM customer WHERE {where} ORDER BY {sorting} LIMIT $4 OFFSET $5", *conditions, limit, offset
+            f"SELECT * FROM customer WHERE {where} ORDER BY {sorting} LIMIT $5 OFFSET $6", *conditions, limit, offset
         )
         shown = [await full(work, row) for row in rows]
     return {**render.old_list("customers", shown, total), "has_more": offset + len(rows) < total}
+
+
+async def _members(work: Work, segment: str) -> list[str]:
+    """The ids of a segment's customers; an unknown segment has none."""
+    row = await work.one("SELECT * FROM segment WHERE id = $1", segment)
+    return await membership.members(work, row) if row is not None else []
 
 
 @get("/customers/{reference:str}")

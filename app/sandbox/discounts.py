@@ -2,7 +2,7 @@
 
 documented: the error keys, the amount algebra, SKIPPED and INAPPLICABLE, the stacking rules' defaults in mode ALL.
 inferred: a code of a disabled campaign is disabled; percentages round half up; a code published to one customer may be
-redeemed by another unless a validation rule forbids it, and validation rules are not emulated.
+redeemed by another unless a validation rule forbids it.
 """
 
 from collections.abc import Mapping
@@ -13,6 +13,8 @@ from typing import Any
 
 from app.sandbox import orders, vouchers
 from app.sandbox.clock import parse_time
+from app.sandbox.conditions import Row, Subject
+from app.sandbox.conditions import refusal as rules_refusal
 from app.sandbox.errors import Failure, NotEmulated, invalid_payload, not_found
 from app.sandbox.read import mapping, one_of, required_text
 from app.sandbox.work import Work
@@ -83,7 +85,15 @@ def read_redeemables(body: dict[str, Any]) -> list[str]:
     return codes
 
 
-async def evaluate(work: Work, codes: list[str], order: dict[str, Any] | None, *, lock: bool = False) -> list[Outcome]:
+async def evaluate(
+    work: Work,
+    codes: list[str],
+    order: dict[str, Any] | None,
+    *,
+    lock: bool = False,
+    customer: Row | None = None,
+    metadata: dict[str, Any] | None = None,
+) -> list[Outcome]:
     """Try the codes in the order of the request, each on what the ones before it left; mode ALL."""
     if lock:  # always in one order, so that two requests for the same codes do not wait for each other
         await work.run("SELECT 1 FROM voucher WHERE code = ANY($1) ORDER BY code FOR UPDATE", codes)
@@ -94,6 +104,13 @@ async def evaluate(work: Work, codes: list[str], order: dict[str, Any] | None, *
         error = refusal(voucher, code, work.now)
         if voucher is not None and voucher["type"] != "DISCOUNT_VOUCHER":
             raise NotEmulated("Redeeming a loyalty card")
+        if error is None and voucher is not None:
+            related = [("voucher", voucher["id"]), ("campaign", voucher["campaign_id"])]
+            beside = [
+                (each.voucher["campaign_id"], each.voucher["id"]) for each in outcomes if each.applies and each.voucher
+            ]
+            subject = Subject(customer, current, voucher, metadata=metadata, beside=beside, lock=lock)
+            error = await rules_refusal(work, related, subject)
         if error is not None:
             outcomes.append(Outcome(code, voucher, None, error))
         elif applied >= STACKING_RULES["applicable_redeemables_limit"]:

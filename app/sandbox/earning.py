@@ -13,11 +13,13 @@ import asyncpg
 
 from app.sandbox import ledger, render
 from app.sandbox.clock import parse_time
+from app.sandbox.conditions import Subject, refusal
 from app.sandbox.publications import publish_card
 from app.sandbox.vouchers import SELECT as CARDS
 from app.sandbox.work import Event, Work
 
 ORDER_PAID = "order.paid"
+SEGMENT_ENTERED = "customer.segment.entered"
 
 
 def points(rule: dict[str, Any], order: dict[str, Any] | None) -> int:
@@ -45,13 +47,17 @@ async def earn(
     order: asyncpg.Record | None = None,
     custom_event: dict[str, Any] | None = None,
     only_card: str | None = None,
+    segment: dict[str, Any] | None = None,
 ) -> int:
     """Fire every rule for `kind` (`order.paid` or the custom event's name); answers the points given in all.
 
-    The caller holds the customer's lock. `only_card` is the code of the one card that a custom event names.
+    The caller holds the customer's lock. `only_card` is the code of the one card that a custom event names; `segment`
+    is the one that was entered.
     """
     rules = await work.all(
-        "SELECT r.*, c.doc AS campaign_doc FROM earning_rule r JOIN campaign c ON c.id = r.campaign_id "
+        "SELECT r.*, c.doc AS campaign_doc, EXISTS (SELECT 1 FROM validation_rule_assignment "
+        "WHERE related_object_type = 'earning_rule' AND related_object_id = r.id) AS guarded "
+        "FROM earning_rule r JOIN campaign c ON c.id = r.campaign_id "
         "WHERE r.event = $1 AND r.active AND c.active ORDER BY r.created_at, r.id",
         kind,
     )
@@ -61,7 +67,10 @@ async def earn(
     campaigns: dict[str, asyncpg.Record] = {}
     given = 0
     for rule in rules:
-        if not in_time(rule["doc"], work.now):
+        if not in_time(rule["doc"], work.now) or (segment and rule["doc"]["segment"]["id"] != segment["id"]):
+            continue
+        subject = Subject(customer, order["doc"] if order else None, event=(custom_event or {}).get("metadata"))
+        if rule["guarded"] and await refusal(work, [("earning_rule", rule["id"])], subject):
             continue
         campaign_id = rule["campaign_id"]
         if campaign_id not in campaigns:
@@ -79,7 +88,7 @@ async def earn(
         amount = points(rule["doc"]["loyalty"], order["doc"] if order else None)
         if amount:
             cards[campaign_id] = await _give(
-                work, customer, campaigns[campaign_id], card, rule, amount, cause, order, custom_event
+                work, customer, campaigns[campaign_id], card, rule, amount, cause, order, custom_event, segment
             )
             given += amount
     return given
@@ -100,6 +109,7 @@ async def _give(
     cause: Event,
     order: asyncpg.Record | None,
     custom_event: dict[str, Any] | None,
+    segment: dict[str, Any] | None,
 ) -> render.Row:
     details: dict[str, Any] = {
         "event": {"id": cause.id, "type": cause.type},
@@ -109,10 +119,12 @@ async def _give(
         details["order"] = {"id": order["id"], "source_id": order["source_id"]}
     if custom_event:
         details["custom_event"] = {"id": custom_event["id"], "type": custom_event["type"]}
+    if segment:
+        details["segment"] = {"id": segment["id"], "name": segment["name"]}
     movement = await ledger.move(work, card, amount, "POINTS_ACCRUAL", details=details, source="Automation")
     shown_order = render.order(order) if order else None
     # In webhooks a rule by custom event does not carry the event's name, which the API shows there.
-    shown_rule = render.earning_rule(rule) | ({} if order else {"event": "custom_event"})
+    shown_rule = render.earning_rule(rule) | ({"event": "custom_event"} if custom_event else {})
     shown_campaign = render.simple_campaign(campaign)
     reference = cause.reference(work.call.request_id)
     work.announce(
@@ -142,6 +154,7 @@ async def _give(
             event=reference,
             earning_rule=_rule_in_transaction(rule),
             custom_event=custom_event,
+            segment=segment,
         ),
         lane=customer["id"],
     )
@@ -154,7 +167,7 @@ def _rule_in_transaction(rule: asyncpg.Record) -> dict[str, Any]:
     shown = {
         "id": rule["id"],
         "campaign_id": rule["campaign_id"],
-        "validation_rule_id": None,
+        "validation_rule_id": doc["validation_rule_id"],
         "automation_id": doc["automation_id"],
         "active": rule["active"],
         "metadata": doc["metadata"],
@@ -162,5 +175,8 @@ def _rule_in_transaction(rule: asyncpg.Record) -> dict[str, Any]:
     if rule["event"] == ORDER_PAID:
         parameters = {"event": ORDER_PAID, "banner": doc["source"]["banner"], "loyalty": doc["loyalty"]}
         return {**shown, "parameters": parameters}
+    if rule["event"] == SEGMENT_ENTERED:
+        kept = {name: doc[name] for name in ("source", "loyalty", "segment")}
+        return {**shown, **kept, "event": SEGMENT_ENTERED}
     kept = {name: doc[name] for name in ("source", "loyalty", "custom_event")}
     return {**shown, **kept, "event": "custom_event"}

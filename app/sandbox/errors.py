@@ -23,9 +23,12 @@ class Failure(Exception):
         *,
         resource_id: str | None = None,
         resource_type: str | None = None,
+        custom: str | None = None,
     ) -> None:
         super().__init__(message)
         self.code = code
+        self.custom = custom
+        """What the makers of a validation rule want said when it is violated."""
         self.fields: dict[str, Any] = {
             "code": code,
             "key": key,
@@ -33,6 +36,7 @@ class Failure(Exception):
             "details": details,
             "resource_id": resource_id,
             "resource_type": resource_type,
+            "error": {"message": custom} if custom is not None else None,
         }
 
     @property

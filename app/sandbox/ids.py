@@ -21,6 +21,9 @@ _LETTERS = {
     "rew": 24,
     "rewa": 24,
     "rewr": 24,
+    "seg": 24,
+    "val": 12,
+    "asgm": 16,
 }
 
 

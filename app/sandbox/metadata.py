@@ -111,7 +111,7 @@ async def get_schema(resource: FromPath[str], store: TheStore) -> dict[str, Any]
             "SELECT doc FROM metadata_schema WHERE related_object = $1 AND name = ''", resource
         )
     if row is None:
-        raise not_found("metadata_schema", resource)
+        raise not_found("metadata schema", resource)
     shown: dict[str, Any] = row["doc"]
     return shown
 

@@ -18,10 +18,17 @@ DISTRIBUTIONS = {
     "customer.rewarded.loyalty_points": "Points earned",
     "customer.reward_redemptions.created": "Reward redemption created",
     "customer.reward_redemptions.completed": "Reward redemption completed",
+    "customer.segment.entered": "Segment entered",
+    "customer.segment.left": "Segment left",
 }
 """Triggers with a distribution of their own, and its free-text name (which the envelope carries as `type`)."""
 PROJECT_EVENTS = frozenset(
     {
+        "business_validation_rule.assignment.created",
+        "business_validation_rule.assignment.deleted",
+        "business_validation_rule.created",
+        "business_validation_rule.deleted",
+        "business_validation_rule.updated",
         "campaign.created",
         "campaign.disabled",
         "campaign.enabled",

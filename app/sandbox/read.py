@@ -86,6 +86,18 @@ def boolean(body: dict[str, Any], name: str, *, at: str = "") -> bool | None:
     return value
 
 
+def texts(body: dict[str, Any], name: str, *, most: int, at: str = "") -> list[str]:
+    """A list of texts; absent or null reads as empty."""
+    value = body.get(name)
+    if value is None:
+        return []
+    if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+        raise invalid_payload(f"Property {at}.{name} must be array")
+    if len(value) > most:
+        raise invalid_payload(f"Property {at}.{name} must NOT have more than {most} items")
+    return value
+
+
 def mapping(body: dict[str, Any], name: str, *, at: str = "") -> dict[str, Any]:
     """A nested object; absent or null reads as empty."""
     value = body.get(name)

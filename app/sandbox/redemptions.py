@@ -33,8 +33,9 @@ async def redeem(work: Work, body: dict[str, Any]) -> dict[str, Any] | Failure:
     )
     row, customer = await orders.resolve(work, wanted)
     before = row["doc"] if row is not None else orders.merged(None, wanted.doc) if given else None
-    outcomes = await discounts.evaluate(work, codes, before, lock=True)
-    base = in_common(work, customer, mapping(body, "metadata"))
+    metadata = mapping(body, "metadata")
+    outcomes = await discounts.evaluate(work, codes, before, lock=True, customer=customer, metadata=metadata)
+    base = in_common(work, customer, metadata)
     failed = next((outcome for outcome in outcomes if outcome.error), None)
     if failed is not None:
         return await record_failure(work, failed, base, customer)
@@ -191,6 +192,7 @@ async def record_failure(work: Work, failed: Outcome, base: dict[str, Any], cust
         error.fields["details"],
         resource_id=str(redemption["id"]),
         resource_type="redemption",
+        custom=error.custom,
     )
 
 

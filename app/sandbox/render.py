@@ -82,6 +82,8 @@ def campaign(row: Row) -> dict[str, Any]:
     }
     if "vouchers_count" in row:
         shown["vouchers_count"] = row["vouchers_count"]
+    if "assignments" in row:
+        shown["validation_rules_assignments"] = listed(row["assignments"])
     return shown
 
 
@@ -137,7 +139,7 @@ def voucher(row: Row, url: str) -> dict[str, Any]:
         "created_at": iso(row["created_at"]),
         "updated_at": iso(row["updated_at"]),
         "holder_id": row["holder_id"],
-        "validation_rules_assignments": empty_list(),
+        "validation_rules_assignments": listed(row.get("assignments", [])),
         "redemption": {
             "quantity": row["quantity"],
             "redeemed_quantity": row["redeemed_quantity"],
@@ -251,6 +253,11 @@ def product(row: Row) -> dict[str, Any]:
 
 def empty_list() -> dict[str, Any]:
     return {"object": "list", "data_ref": "data", "data": [], "total": 0}
+
+
+def listed(rows: list[Any]) -> dict[str, Any]:
+    """All of a short list."""
+    return {**empty_list(), "data": rows, "total": len(rows)}
 
 
 def old_list(data_ref: str, rows: list[Any], total: int) -> dict[str, Any]:

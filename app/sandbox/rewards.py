@@ -12,7 +12,7 @@ import asyncpg
 from litestar import Router, get, post
 from litestar.params import FromPath
 
-from app.sandbox import campaigns, customers, discounts, ledger, publications, redemptions, render, vouchers
+from app.sandbox import campaigns, conditions, customers, discounts, ledger, publications, redemptions, render, vouchers
 from app.sandbox.clock import iso
 from app.sandbox.discounts import Outcome
 from app.sandbox.errors import Failure, NotEmulated, duplicate, invalid_payload, not_found
@@ -30,6 +30,7 @@ from app.sandbox.read import (
     read_object,
     required_text,
     text,
+    texts,
 )
 from app.sandbox.store import TheStore
 from app.sandbox.work import Work
@@ -63,6 +64,10 @@ async def redeem(work: Work, card: asyncpg.Record, body: dict[str, Any]) -> dict
         raise not_found("reward", wanted)
     base = redemptions.in_common(work, holder, mapping(body, "metadata"))
     error = discounts.refusal(card, card["code"], work.now)
+    if error is None:
+        related = [("voucher", card["id"]), ("campaign", card["campaign_id"]), ("reward_assignment", assignment["id"])]
+        subject = conditions.Subject(holder, None, card, metadata=base["metadata"], lock=True)
+        error = await conditions.refusal(work, related, subject)
     if error is None and render.loyalty_card(card)["balance"] < assignment["points"]:
         error = Failure(400, "loyalty_card_points_exceeded", "loyalty card points exceeded", card["code"])
     if error is not None:
@@ -206,7 +211,7 @@ async def assign_rewards(campaign: FromPath[str], request: AnyRequest, store: Th
     async with store.work() as work:
         row = await campaigns.found(work, campaign, LOYALTY)
         made = []
-        for reward, points in wanted:
+        for reward, points, rules in wanted:
             assigned = await work.one(
                 "INSERT INTO reward_assignment (id, reward_id, campaign_id, points, created_at) "
                 "VALUES ($1, $2, $3, $4, $5) ON CONFLICT (campaign_id, reward_id) DO NOTHING RETURNING *",
@@ -218,24 +223,31 @@ async def assign_rewards(campaign: FromPath[str], request: AnyRequest, store: Th
             )
             if assigned is None:
                 raise duplicate("reward_assignment", reward, by="reward")
-            made.append(render.reward_assignment(assigned))
+            for rule in rules:
+                await conditions.assign(work, rule, "reward_assignment", assigned["id"])
+            made.append(
+                {
+                    **render.reward_assignment(assigned),
+                    "validation_rules_assignments": await conditions.assigned(
+                        work, "reward_assignment", assigned["id"]
+                    ),
+                }
+            )
         return made
 
 
-def _read_assignments(body: Any) -> list[tuple[str, int]]:
+def _read_assignments(body: Any) -> list[tuple[str, int, list[str]]]:
     if not isinstance(body, list) or not all(isinstance(each, dict) for each in body):
         raise invalid_payload("Payload must be array")
     wanted = []
     for each in body:
-        if each.get("validation_rules"):
-            raise NotEmulated("A reward with validation rules")
         loyalty = mapping(mapping(each, "parameters"), "loyalty", at=".parameters")
         points = integer(loyalty, "points", least=1, most=2**31, at=".parameters.loyalty")
         if points is None:
             raise Failure(400, "missing_param", "Missing param", "parameters.loyalty.points is required")
         if boolean(loyalty, "auto_redeem", at=".parameters.loyalty"):
             raise NotEmulated("A reward that is redeemed by itself (auto_redeem)")
-        wanted.append((required_text(each, "reward"), points))
+        wanted.append((required_text(each, "reward"), points, texts(each, "validation_rules", most=1)))
     return wanted
 
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import asyncpg
 
-from app.sandbox import campaigns
+from app.sandbox import campaigns, conditions, segments
 from app.sandbox.clock import parse_time
+from app.sandbox.earning import SEGMENT_ENTERED
 from app.sandbox.errors import NotEmulated, invalid_payload, not_found
 from app.sandbox.ids import new_id
 from app.sandbox.read import boolean, integer, mapping, one_of, required_text, text
@@ -35,9 +36,9 @@ def _rule(rule: Any, at: str) -> dict[str, Any]:
     if not isinstance(rule, dict):
         raise invalid_payload(f"Property {at} must be object")
     event = required_text(rule, "event", longest=300, at=at)
-    if event.startswith(("customer.", "order.")) and event != "order.paid":
+    if event.startswith(("customer.", "order.")) and event not in {"order.paid", SEGMENT_ENTERED}:
         raise NotEmulated(f"Earning by {event}")
-    for name in ("validation_rule_id", "pending_points", "validity_timeframe", "validity_day_of_week", "segment"):
+    for name in ("pending_points", "validity_timeframe", "validity_day_of_week"):
         if rule.get(name) is not None:
             raise NotEmulated(f"An earning rule with {name}")
     loyalty = _loyalty(mapping(rule, "loyalty", at=at), event, f"{at}.loyalty")
@@ -48,8 +49,13 @@ def _rule(rule: Any, at: str) -> dict[str, Any]:
         "loyalty": loyalty,
         "banner": text(source, "banner", at=f"{at}.source") or "",
         "metadata": mapping(rule, "metadata", at=at),
+        "validation_rule_id": text(rule, "validation_rule_id", at=at),
     }
-    if event != "order.paid":
+    if event == SEGMENT_ENTERED:
+        made["segment"] = {"id": required_text(mapping(rule, "segment", at=at), "id", at=f"{at}.segment")}
+    elif rule.get("segment") is not None:
+        raise invalid_payload(f"Property {at}.segment cannot be used with the event {event}")
+    elif event != "order.paid":
         schema = text(mapping(rule, "custom_event", at=at), "schema_id", at=f"{at}.custom_event")
         made["custom_event"] = {"schema_id": schema or new_id("ms")}
     for name in ("start_date", "expiration_date"):
@@ -101,8 +107,10 @@ async def insert(work: Work, campaign_id: str, rule: dict[str, Any]) -> asyncpg.
         "source": {"banner": rule["banner"], "object_id": campaign_id, "object_type": "campaign"},
         "automation_id": new_id("auto"),
         "metadata": rule["metadata"],
-        **{name: rule[name] for name in ("start_date", "expiration_date", "custom_event") if name in rule},
+        **{name: rule[name] for name in ("start_date", "expiration_date", "custom_event", "segment") if name in rule},
     }
+    if "segment" in rule:
+        await segments.activate(work, rule["segment"]["id"])
     row = await work.one(
         "INSERT INTO earning_rule (id, campaign_id, event, active, doc, created_at) VALUES ($1, $2, $3, $4, $5, $6) "
         "RETURNING *",
@@ -114,6 +122,10 @@ async def insert(work: Work, campaign_id: str, rule: dict[str, Any]) -> asyncpg.
         work.now,
     )
     assert row is not None
+    if rule["validation_rule_id"]:
+        await conditions.assign(work, rule["validation_rule_id"], "earning_rule", row["id"])
+        row = await work.one("SELECT * FROM earning_rule WHERE id = $1", row["id"])
+        assert row is not None
     return row
 
 

@@ -147,6 +147,46 @@ CREATE TABLE IF NOT EXISTS reward_assignment (
   UNIQUE (campaign_id, reward_id)
 );
 
+-- Who may use what: definitions of rules, and what they are assigned to.
+CREATE TABLE IF NOT EXISTS validation_rule (
+  id text PRIMARY KEY,
+  name text NOT NULL,
+  doc jsonb NOT NULL,
+  created_at timestamptz NOT NULL,
+  updated_at timestamptz
+);
+
+CREATE TABLE IF NOT EXISTS validation_rule_assignment (
+  id text PRIMARY KEY,
+  rule_id text NOT NULL REFERENCES validation_rule ON DELETE CASCADE,
+  related_object_type text NOT NULL,
+  related_object_id text NOT NULL,
+  created_at timestamptz NOT NULL,
+  UNIQUE (related_object_type, related_object_id, rule_id)
+);
+CREATE INDEX IF NOT EXISTS validation_rule_assignment_of_rule ON validation_rule_assignment (rule_id);
+-- What counting rules count.
+CREATE INDEX IF NOT EXISTS redemption_of_incentive ON redemption ((doc ->> 'related_object_id'));
+CREATE INDEX IF NOT EXISTS redemption_of_campaign ON redemption (campaign_id, created_at);
+
+-- Groups of customers: a filter, or (type static) a list.
+CREATE TABLE IF NOT EXISTS segment (
+  id text PRIMARY KEY,
+  name text NOT NULL,
+  type text NOT NULL,
+  filter jsonb,
+  created_at timestamptz NOT NULL,
+  updated_at timestamptz
+);
+
+-- The members of static segments, and those of active ones whose entering has been told or who were there before.
+CREATE TABLE IF NOT EXISTS segment_member (
+  segment_id text NOT NULL REFERENCES segment ON DELETE CASCADE,
+  customer_id text NOT NULL REFERENCES customer ON DELETE CASCADE,
+  PRIMARY KEY (segment_id, customer_id)
+);
+CREATE INDEX IF NOT EXISTS segment_member_of_customer ON segment_member (customer_id);
+
 -- What happened to each customer, as the API lists it.
 CREATE TABLE IF NOT EXISTS activity (
   seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

@@ -7,7 +7,7 @@ ledger is right and nothing was announced that did not happen.
 import asyncio
 import contextlib
 import hashlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,8 @@ class Store:
         self.project_id = "proj_" + hashlib.sha256(config.application_id.encode()).hexdigest()[:24]
         self.wake: Callable[[], None] = lambda: None
         """Called after a commit that announced something; the sender sets it."""
+        self.settle: Callable[[Work], Awaitable[None]] | None = None
+        """Called at the end of a transaction that announced something, and part of it; the application sets it."""
         self._pool: asyncpg.Pool[Any] | None = None
         self._opening = asyncio.Lock()
         self._webhooks: list[asyncpg.Record] = []
@@ -69,6 +71,8 @@ class Store:
             work = Work(connection, self.clock.now(), self.config, self.faults)
             yield work
             if work.announced:
+                if self.settle is not None:
+                    await self.settle(work)
                 await outbox.write(work, self._webhooks, self.project_id)
                 await entries.write(work)
         if work.announced:
@@ -110,6 +114,7 @@ class Store:
             await connection.execute(
                 "TRUNCATE setting, customer, campaign, voucher, point_transaction, earning_rule, customer_order, "
                 "redemption, publication, custom_event, reward, reward_assignment, activity, product, metadata_schema, "
+                "validation_rule, validation_rule_assignment, segment, segment_member, "
                 "webhook, delivery"
             )
         self.clock.reset()

@@ -24,7 +24,7 @@ async def validate(request: AnyRequest, store: TheStore) -> dict[str, Any]:
         # A known order is taken as it is stored; what the request says about it does not count.
         stored = await orders.find(work, known) if (known := wanted.id or wanted.source_id) else None
         order = stored["doc"] if stored is not None else orders.merged(None, wanted.doc) if given else None
-        outcomes = await evaluate(work, codes, order)
+        outcomes = await evaluate(work, codes, order, customer=customer, metadata=mapping(body, "metadata"))
         valid = all(outcome.error is None for outcome in outcomes)
         customer_id = customer["id"] if customer is not None else None
         shown = [outcome_shown(outcome, customer_id, work.call.request_id) for outcome in outcomes]

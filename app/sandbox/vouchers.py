@@ -15,6 +15,7 @@ from litestar.params import FromPath
 from app.sandbox import render
 from app.sandbox.errors import not_found
 from app.sandbox.read import AnyRequest, argument, order, page
+from app.sandbox.rule_assignments import listed_for
 from app.sandbox.store import Store, TheStore
 from app.sandbox.work import Work
 
@@ -26,7 +27,8 @@ CARD_SUMS = """
 """
 """A card's sums from its ledger `t`: what it ever got, what was taken off it, what was spent."""
 SELECT = f"""
-  SELECT v.*, c.name AS campaign, c.active AS campaign_active, s.lifetime, s.subtracted, s.redeemed
+  SELECT v.*, c.name AS campaign, c.active AS campaign_active, s.lifetime, s.subtracted, s.redeemed,
+    {listed_for("voucher", "v.id")}
   FROM voucher v JOIN campaign c ON c.id = v.campaign_id
   CROSS JOIN LATERAL (
     SELECT {CARD_SUMS} FROM point_transaction t WHERE t.voucher_id = v.id

@@ -23,7 +23,7 @@ async def test_the_api_keys_do_not_open_the_segment_door(api: httpx.AsyncClient)
 
 async def test_every_answer_carries_the_rate_headers(api: httpx.AsyncClient) -> None:
     """Good and bad answers tell how many calls are left; the number falls with each."""
-    answers = [await api.get(path) for path in ("/v1/customers", "/v1/customers/nobody", "/v1/segments")]
+    answers = [await api.get(path) for path in ("/v1/customers", "/v1/customers/nobody", "/v1/exports")]
     assert [answer.status_code for answer in answers] == [200, 404, 501]
     left = [int(answer.headers["X-Rate-Limit-Remaining"]) for answer in answers]
     assert left[0] - left[1] == left[1] - left[2] == 1 or left[2] > left[0]  # a minute may end in between
@@ -71,7 +71,7 @@ async def test_a_method_that_there_is_not_gets_405_with_a_hint(api: httpx.AsyncC
 @pytest.mark.parametrize(
     "call",
     [
-        "GET /v1/segments",
+        "GET /v1/exports",
         "PUT /v1/campaigns/x",
         "GET /v1/customers/u-1/redeemables",
         "POST /v1/qualifications",
