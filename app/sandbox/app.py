@@ -19,7 +19,9 @@ from app.sandbox import (
     events,
     loyalties,
     metadata,
+    nightly,
     orders,
+    point_buckets,
     products,
     publications,
     redemptions,
@@ -88,7 +90,7 @@ class Sandbox:
     @contextlib.asynccontextmanager
     async def _lifespan(self, _: Litestar) -> AsyncIterator[None]:
         await self.store.pool()
-        async with Sender(self.store).running():
+        async with Sender(self.store).running(), nightly.running(self.store):
             log.info("sandbox.started", url=self.store.config.url)
             yield
         await self.store.close()
@@ -102,6 +104,7 @@ V1: list[Any] = [
     loyalties,
     metadata,
     orders,
+    point_buckets,
     products,
     publications,
     redemptions,

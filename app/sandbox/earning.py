@@ -6,12 +6,13 @@ inferred: points for every full step of `every`; firing once on the transition t
 custom event without a card goes to all the customer's cards.
 """
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 import asyncpg
 
-from app.sandbox import ledger, render
+from app.sandbox import expiry, ledger, render
+from app.sandbox.calendar_days import day_of
 from app.sandbox.clock import parse_time
 from app.sandbox.publications import publish_card
 from app.sandbox.vouchers import SELECT as CARDS
@@ -109,7 +110,15 @@ async def _give(
         details["order"] = {"id": order["id"], "source_id": order["source_id"]}
     if custom_event:
         details["custom_event"] = {"id": custom_event["id"], "type": custom_event["type"]}
-    movement = await ledger.move(work, card, amount, "POINTS_ACCRUAL", details=details, source="Automation")
+    movement = await ledger.move(
+        work,
+        card,
+        amount,
+        "POINTS_ACCRUAL",
+        details=details,
+        source="Automation",
+        expires_at=own_last_day(work, rule["doc"]),
+    )
     shown_order = render.order(order) if order else None
     # In webhooks a rule by custom event does not carry the event's name, which the API shows there.
     shown_rule = render.earning_rule(rule) | ({} if order else {"event": "custom_event"})
@@ -146,6 +155,12 @@ async def _give(
         lane=customer["id"],
     )
     return movement.card
+
+
+def own_last_day(work: Work, rule: dict[str, Any]) -> date | None:
+    """The last day of points that this rule gives now; None where it leaves that to the programme."""
+    own = rule.get("expiration_rules")
+    return expiry.last_day(own, day_of(work.now, work.config.time_zone)) if own else None
 
 
 def _rule_in_transaction(rule: asyncpg.Record) -> dict[str, Any]:

@@ -21,6 +21,7 @@ _LETTERS = {
     "rew": 24,
     "rewa": 24,
     "rewr": 24,
+    "lopb": 24,
 }
 
 

@@ -5,6 +5,7 @@ and answered as a list; a balance answer is the movement and what it led to. inf
 there is; an adjustment's source is the caller's channel, or "API".
 """
 
+from datetime import date
 from typing import Any
 
 import asyncpg
@@ -12,7 +13,9 @@ from litestar import Router, get, post
 from litestar.params import FromPath
 
 from app.sandbox import campaigns, customers, ledger, publications, render, rules, vouchers
-from app.sandbox.errors import Failure, NotEmulated, not_found
+from app.sandbox.calendar_days import NEVER, day_of
+from app.sandbox.clock import parse_time
+from app.sandbox.errors import Failure, NotEmulated, invalid_payload, not_found
 from app.sandbox.read import AnyRequest, argument, flag, integer, mapping, one_of, page, read_json, read_object, text
 from app.sandbox.store import TheStore
 from app.sandbox.work import Work
@@ -95,9 +98,7 @@ async def adjust(work: Work, card: asyncpg.Record, body: dict[str, Any]) -> dict
     points = integer(body, "points", least=-(2**31), most=2**31)
     if not points:
         raise Failure(400, "invalid_payload", "Invalid payload", "Property .points must be an integer other than 0")
-    expiration = one_of(body, "expiration_type", ("PROGRAM_RULES", "CUSTOM_DATE", "NON_EXPIRING"))
-    if expiration == "CUSTOM_DATE":
-        raise NotEmulated("Points that expire on a date of their own (CUSTOM_DATE)")
+    expires_at = _expires_at(work, body)
     if not card["holder_id"]:
         raise Failure(400, "invalid_voucher", "Invalid voucher", "Points can be added to a published card only.")
     holder = await customers.found(work, card["holder_id"], lock=True)
@@ -115,6 +116,7 @@ async def adjust(work: Work, card: asyncpg.Record, body: dict[str, Any]) -> dict
         source=work.call.channel or "API",
         source_id=source_id,
         reason=reason,
+        expires_at=expires_at,
     )
     campaign = await campaigns.found(work, card["campaign_id"])
     shown_campaign = render.simple_campaign(campaign)
@@ -135,6 +137,23 @@ async def adjust(work: Work, card: asyncpg.Record, body: dict[str, Any]) -> dict
         lane=holder["id"],
     )
     return movement.balance
+
+
+def _expires_at(work: Work, body: dict[str, Any]) -> date | None:
+    """The last day of points that are added by hand; None: by the rules of the programme."""
+    kind = one_of(body, "expiration_type", ("PROGRAM_RULES", "CUSTOM_DATE", "NON_EXPIRING"))
+    given = text(body, "expiration_date")
+    try:
+        day = parse_time(given).date() if given is not None else None
+    except ValueError as error:
+        raise invalid_payload("Property .expiration_date cannot be recognized as a ISO-8601 compliant date") from error
+    if kind != "CUSTOM_DATE":
+        return NEVER if kind == "NON_EXPIRING" else None
+    if day is None:
+        raise invalid_payload("Payload should have required property 'expiration_date'")
+    if day < day_of(work.now, work.config.time_zone):
+        raise Failure(400, "invalid_expiration_date", "Invalid expiration date", "Expiration date is in the past")
+    return day
 
 
 @get(

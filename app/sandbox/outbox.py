@@ -18,6 +18,7 @@ DISTRIBUTIONS = {
     "customer.rewarded.loyalty_points": "Points earned",
     "customer.reward_redemptions.created": "Reward redemption created",
     "customer.reward_redemptions.completed": "Reward redemption completed",
+    "customer.voucher.loyalty_card.points_expired": "Points expired",
 }
 """Triggers with a distribution of their own, and its free-text name (which the envelope carries as `type`)."""
 PROJECT_EVENTS = frozenset(
@@ -37,6 +38,7 @@ PROJECT_EVENTS = frozenset(
         "voucher.disabled",
         "voucher.enabled",
         "voucher.loyalty_card.points_added",
+        "voucher.loyalty_card.points_expired",
         "voucher.loyalty_card.transaction.created",
         "voucher.published",
     }

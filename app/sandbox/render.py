@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
+from app.sandbox.calendar_days import NEVER
 from app.sandbox.clock import iso
 
 Row = Mapping[str, Any]
@@ -27,10 +28,7 @@ def simple_customer(row: Row | None) -> dict[str, Any] | None:
 def customer(row: Row, summary: Row, cards: list[Row], cockpit: str) -> dict[str, Any]:
     """The full form. `summary` counts orders and redemptions, `cards` are the loyalty cards with their sums."""
     doc = row["doc"]
-    campaigns = {
-        card["campaign"]: {"points": card["lifetime"] - card["subtracted"] - card["redeemed"], "referred_customers": 0}
-        for card in cards
-    }
+    campaigns = {card["campaign"]: {"points": card_balance(card), "referred_customers": 0} for card in cards}
     points = sum(each["points"] for each in campaigns.values())
     orders: dict[str, Any] = {
         "total_amount": summary["orders_amount"],
@@ -93,13 +91,24 @@ def simple_campaign(row: Row) -> dict[str, Any]:
     return {**shown, "voucher": {**voucher, "redemption": {**voucher["redemption"], "redeemed_quantity": 0}}}
 
 
-def loyalty_card(row: Row) -> dict[str, int]:
-    """`points` is what the card ever got; the balance is what is left of it."""
+def card_balance(row: Row) -> int:
+    """What is left of all that a card ever got."""
+    return int(row["lifetime"] - row["expired"] - row["subtracted"] - row["redeemed"])
+
+
+def loyalty_card(row: Row) -> dict[str, Any]:
+    """`points` is what the card ever got; the balance is what is left of it; pending points are in neither."""
+    day = row["next_expiration_date"]
     return {
         "points": row["lifetime"],
-        "balance": row["lifetime"] - row["subtracted"] - row["redeemed"],
-        "pending_points": 0,
-        "expired_points": 0,
+        "balance": card_balance(row),
+        **(
+            {"next_expiration_date": day.isoformat(), "next_expiration_points": row["next_expiration_points"]}
+            if day
+            else {}
+        ),
+        "pending_points": row["pending_points"] or 0,
+        "expired_points": row["expired"],
         "subtracted_points": row["subtracted"],
     }
 
@@ -206,8 +215,22 @@ def transaction(row: Row) -> dict[str, Any]:
         "reason": row["reason"],
         "type": row["type"],
         "details": row["details"],
-        "related_transaction_id": None,
+        "related_transaction_id": row["related_id"],
         "created_at": iso(row["created_at"]),
+    }
+
+
+def points_bucket(row: Row) -> dict[str, Any]:
+    return {
+        "id": row["id"],
+        "voucher_id": row["voucher_id"],
+        "campaign_id": row["campaign_id"],
+        "bucket": {"total_points": row["points"]},
+        "status": "ACTIVE",
+        **({"expires_at": row["expires_at"].isoformat()} if row["expires_at"] != NEVER else {}),
+        "created_at": iso(row["created_at"]),
+        **({"updated_at": iso(row["updated_at"])} if row["updated_at"] else {}),
+        "object": "loyalty_points_bucket",
     }
 
 

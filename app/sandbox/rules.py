@@ -7,7 +7,7 @@ from typing import Any
 
 import asyncpg
 
-from app.sandbox import campaigns
+from app.sandbox import campaigns, expiry
 from app.sandbox.clock import parse_time
 from app.sandbox.errors import NotEmulated, invalid_payload, not_found
 from app.sandbox.ids import new_id
@@ -49,6 +49,8 @@ def _rule(rule: Any, at: str) -> dict[str, Any]:
         "banner": text(source, "banner", at=f"{at}.source") or "",
         "metadata": mapping(rule, "metadata", at=at),
     }
+    if expiration_rules := expiry.read(rule, at):
+        made["expiration_rules"] = expiration_rules
     if event != "order.paid":
         schema = text(mapping(rule, "custom_event", at=at), "schema_id", at=f"{at}.custom_event")
         made["custom_event"] = {"schema_id": schema or new_id("ms")}
@@ -101,7 +103,11 @@ async def insert(work: Work, campaign_id: str, rule: dict[str, Any]) -> asyncpg.
         "source": {"banner": rule["banner"], "object_id": campaign_id, "object_type": "campaign"},
         "automation_id": new_id("auto"),
         "metadata": rule["metadata"],
-        **{name: rule[name] for name in ("start_date", "expiration_date", "custom_event") if name in rule},
+        **{
+            name: rule[name]
+            for name in ("start_date", "expiration_date", "custom_event", "expiration_rules")
+            if name in rule
+        },
     }
     row = await work.one(
         "INSERT INTO earning_rule (id, campaign_id, event, active, doc, created_at) VALUES ($1, $2, $3, $4, $5, $6) "

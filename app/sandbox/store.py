@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import hashlib
 from collections.abc import AsyncIterator, Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,8 @@ class Store:
         self._pool: asyncpg.Pool[Any] | None = None
         self._opening = asyncio.Lock()
         self._webhooks: list[asyncpg.Record] = []
+        self.nightly = asyncio.Lock()
+        """Held while the jobs of a night are done."""
 
     async def pool(self) -> "asyncpg.Pool[Any]":
         if self._pool is None:
@@ -63,10 +65,13 @@ class Store:
             self._pool = None
 
     @contextlib.asynccontextmanager
-    async def work(self) -> AsyncIterator[Work]:
-        """The transaction of this request: commits at the end, with its webhooks, or rolls back on any error."""
+    async def work(self, now: datetime | None = None) -> AsyncIterator[Work]:
+        """The transaction of this request: commits at the end, with its webhooks, or rolls back on any error.
+
+        `now` is the moment that it happens at, where that is not the present: a midnight that is made up for.
+        """
         async with (await self.pool()).acquire() as connection, connection.transaction():
-            work = Work(connection, self.clock.now(), self.config, self.faults)
+            work = Work(connection, now or self.clock.now(), self.config, self.faults)
             yield work
             if work.announced:
                 await outbox.write(work, self._webhooks, self.project_id)
@@ -109,6 +114,7 @@ class Store:
         async with (await self.pool()).acquire() as connection:
             await connection.execute(
                 "TRUNCATE setting, customer, campaign, voucher, point_transaction, earning_rule, customer_order, "
+                "point_bucket, pending_points, loyalty_tier, member_tier, "
                 "redemption, publication, custom_event, reward, reward_assignment, activity, product, metadata_schema, "
                 "webhook, delivery"
             )
