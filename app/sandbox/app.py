@@ -16,11 +16,13 @@ from app.sandbox import (
     campaigns,
     control,
     customers,
+    earning_rules,
     events,
     loyalties,
     metadata,
     nightly,
     orders,
+    pending,
     point_buckets,
     products,
     publications,
@@ -28,6 +30,7 @@ from app.sandbox import (
     rewards,
     rollbacks,
     segmentio,
+    tiers,
     validations,
     vouchers,
 )
@@ -43,7 +46,6 @@ log = structlog.get_logger()
 _DOCUMENTED = {
     "/v1/campaigns/{}": {"PUT", "DELETE"},
     "/v1/loyalties/{}": {"PUT", "DELETE"},
-    "/v1/loyalties/{}/earning-rules/{}": {"PUT", "DELETE"},
     "/v1/products/{}": {"PUT", "DELETE"},
     "/v1/rewards/{}": {"PUT", "DELETE"},
     "/v1/vouchers": {"POST"},
@@ -57,6 +59,7 @@ class Sandbox:
 
     def __init__(self, config: SandboxConfig) -> None:
         self.store = Store(config)
+        self.store.before_commit = tiers.settle_moved
         self.litestar = Litestar(
             route_handlers=[
                 Router("/v1", route_handlers=[module.router for module in V1]),
@@ -100,16 +103,19 @@ V1: list[Any] = [
     activity,
     campaigns,
     customers,
+    earning_rules,
     events,
     loyalties,
     metadata,
     orders,
+    pending,
     point_buckets,
     products,
     publications,
     redemptions,
     rewards,
     rollbacks,
+    tiers,
     validations,
     vouchers,
 ]

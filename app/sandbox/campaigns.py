@@ -11,7 +11,7 @@ import asyncpg
 from litestar import Router, get, post
 from litestar.params import FromPath
 
-from app.sandbox import expiry, render, vouchers
+from app.sandbox import expiry, render, tier_rules, vouchers
 from app.sandbox.clock import parse_time
 from app.sandbox.errors import Failure, NotEmulated, duplicate, invalid_payload, not_found
 from app.sandbox.ids import ALPHANUMERIC, code, new_id
@@ -76,6 +76,7 @@ async def create(work: Work, body: dict[str, Any], kind: str | None = None) -> d
         "expiration_date": _date(body, "expiration_date"),
         "vouchers_count": 0,
         "metadata": mapping(body, "metadata"),
+        "loyalty_tiers_expiration": tier_rules.read(body) if loyalty else None,
         "category": text(body, "category"),
         "category_id": None,
         "categories": [],

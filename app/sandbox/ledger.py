@@ -130,7 +130,8 @@ async def move(
         )
         assert row is not None
         after |= _next(card, fills)
-    work.moved[card["id"]] = after
+    if card["tiered"]:
+        work.moved[card["id"]] = after
     return Movement(after, balance, render.transaction(row))
 
 
@@ -139,7 +140,6 @@ async def _fills(
 ) -> list[tuple[date, int]]:
     """Which buckets points come into, by their last day."""
     fills: list[tuple[date, int]] = []
-    today = day_of(work.now, work.config.time_zone)
     if kind == "POINTS_REFUND" and (redemption := details.get("redemption")):
         taken = await work.value(
             "SELECT taken FROM point_transaction WHERE voucher_id = $1 AND type = 'POINTS_REDEMPTION' "
@@ -152,7 +152,7 @@ async def _fills(
             if part:
                 day = bucket["expires_at"]
                 # Points whose day is over meanwhile can be used till the end of this one.
-                fills.append((NEVER if day == "infinity" else max(date.fromisoformat(day), today), part))
+                fills.append((NEVER if day == "infinity" else max(date.fromisoformat(day), today(work)), part))
                 points -= part
     if points:
         fills.append((expires_at or by_programme(work, card), points))
@@ -161,7 +161,18 @@ async def _fills(
 
 def by_programme(work: Work, card: render.Row) -> date:
     """The last day of points that come on this card now, by the rules of its programme."""
-    return expiry.last_day(card["expiration_rules"], day_of(work.now, work.config.time_zone))
+    return expiry.last_day(card["expiration_rules"], today(work))
+
+
+def by_rule(work: Work, rule: dict[str, Any]) -> date | None:
+    """The last day of points that an earning rule gives now; None where it leaves that to the programme."""
+    own = rule.get("expiration_rules")
+    return expiry.last_day(own, today(work)) if own else None
+
+
+def today(work: Work) -> date:
+    """The day in the project's time zone."""
+    return day_of(work.now, work.config.time_zone)
 
 
 def _next(card: render.Row, fills: Sequence[tuple[date, int]]) -> dict[str, Any]:
@@ -184,7 +195,7 @@ async def open_buckets(work: Work, campaign: render.Row, voucher_ids: list[str])
         "WHERE initial_points > 0 ON CONFLICT DO NOTHING",
         [new_id("lopb") for _ in voucher_ids],
         voucher_ids,
-        expiry.last_day(template.get("expiration_rules"), day_of(work.now, work.config.time_zone)),
+        expiry.last_day(template.get("expiration_rules"), today(work)),
         work.now,
     )
 

@@ -12,11 +12,11 @@ import asyncpg
 from litestar import Router, get, post
 from litestar.params import FromPath
 
-from app.sandbox import campaigns, customers, ledger, publications, render, rules, vouchers
-from app.sandbox.calendar_days import NEVER, day_of
+from app.sandbox import campaigns, customers, ledger, publications, render, vouchers
+from app.sandbox.calendar_days import NEVER
 from app.sandbox.clock import parse_time
-from app.sandbox.errors import Failure, NotEmulated, invalid_payload, not_found
-from app.sandbox.read import AnyRequest, argument, flag, integer, mapping, one_of, page, read_json, read_object, text
+from app.sandbox.errors import Failure, invalid_payload, not_found
+from app.sandbox.read import AnyRequest, argument, integer, mapping, one_of, page, read_object, text
 from app.sandbox.store import TheStore
 from app.sandbox.work import Work
 
@@ -151,7 +151,7 @@ def _expires_at(work: Work, body: dict[str, Any]) -> date | None:
         return NEVER if kind == "NON_EXPIRING" else None
     if day is None:
         raise invalid_payload("Payload should have required property 'expiration_date'")
-    if day < day_of(work.now, work.config.time_zone):
+    if day < ledger.today(work):
         raise Failure(400, "invalid_expiration_date", "Invalid expiration date", "Expiration date is in the past")
     return day
 
@@ -179,49 +179,6 @@ async def list_transactions(reference: FromPath[str], request: AnyRequest, store
     return render.cursor_list([render.transaction(row) for row in rows], limit)
 
 
-@post("/loyalties/{campaign:str}/earning-rules", status_code=200)
-async def create_rules(campaign: FromPath[str], request: AnyRequest, store: TheStore) -> list[dict[str, Any]]:
-    made = rules.read(await read_json(request))
-    async with store.work() as work:
-        row = await campaigns.found(work, campaign, LOYALTY)
-        return [render.earning_rule(await rules.insert(work, row["id"], rule)) for rule in made]
-
-
-@get("/loyalties/{campaign:str}/earning-rules")
-async def list_rules(campaign: FromPath[str], request: AnyRequest, store: TheStore) -> dict[str, Any]:
-    limit, offset = page(request)
-    if flag(request, "filters"):
-        raise NotEmulated("Filtering earning rules by `filters`")
-    async with store.work() as work:
-        row = await campaigns.found(work, campaign, LOYALTY)
-        rows = await work.all(
-            "SELECT * FROM earning_rule WHERE campaign_id = $1 ORDER BY created_at DESC, id DESC LIMIT $2 OFFSET $3",
-            row["id"],
-            limit,
-            offset,
-        )
-        total = await work.value("SELECT count(*) FROM earning_rule WHERE campaign_id = $1", row["id"])
-    return render.old_list("data", [render.earning_rule(each) for each in rows], total)
-
-
-@get("/loyalties/{campaign:str}/earning-rules/{rule:str}")
-async def get_rule(campaign: FromPath[str], rule: FromPath[str], store: TheStore) -> dict[str, Any]:
-    async with store.work() as work:
-        return render.earning_rule(await rules.found(work, campaign, rule))
-
-
-@post("/loyalties/{campaign:str}/earning-rules/{rule:str}/enable", status_code=200)
-async def enable_rule(campaign: FromPath[str], rule: FromPath[str], store: TheStore) -> dict[str, Any]:
-    async with store.work() as work:
-        return render.earning_rule(await rules.switch(work, campaign, rule, active=True))
-
-
-@post("/loyalties/{campaign:str}/earning-rules/{rule:str}/disable", status_code=200)
-async def disable_rule(campaign: FromPath[str], rule: FromPath[str], store: TheStore) -> dict[str, Any]:
-    async with store.work() as work:
-        return render.earning_rule(await rules.switch(work, campaign, rule, active=False))
-
-
 router = Router(
     "/",
     route_handlers=[
@@ -233,10 +190,5 @@ router = Router(
         get_member,
         adjust_balance,
         list_transactions,
-        create_rules,
-        list_rules,
-        get_rule,
-        enable_rule,
-        disable_rule,
     ],
 )

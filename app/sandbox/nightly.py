@@ -16,7 +16,7 @@ from datetime import date, timedelta
 import asyncpg
 import structlog
 
-from app.sandbox import point_buckets, render, vouchers
+from app.sandbox import pending, point_buckets, render, tiers, vouchers
 from app.sandbox.calendar_days import day_of, midnight
 from app.sandbox.store import Store
 from app.sandbox.work import CALL, Call, Work
@@ -28,13 +28,19 @@ _LOCK = 7_220_003
 """Advisory lock: two processes at one database do a batch in turns, and each sees what the other has done."""
 _NEXT = """
   SELECT least(
-    (SELECT min(expires_at) + 1 FROM point_bucket WHERE points > 0 AND expires_at < 'infinity')
+    (SELECT min(activates_at) FROM pending_points WHERE state = 'PENDING'),
+    (SELECT min(expiration_date) + 1 FROM member_tier WHERE expiration_date IS NOT NULL),
+    (SELECT min(next_start) FROM member_tier WHERE next_start IS NOT NULL),
+    (SELECT min(expires_at) + 1 FROM point_bucket WHERE expires_at < 'infinity')
   )
 """
 """The first day with something to do at its beginning."""
 _DUE = """
   SELECT DISTINCT voucher_id FROM (
-    SELECT voucher_id FROM point_bucket WHERE points > 0 AND expires_at < $1 AND expires_at < 'infinity'
+    SELECT voucher_id FROM pending_points WHERE state = 'PENDING' AND activates_at <= $1
+    UNION ALL SELECT voucher_id FROM member_tier WHERE expiration_date < $1 OR next_start <= $1
+    UNION ALL
+    SELECT voucher_id FROM point_bucket WHERE expires_at < $1 AND expires_at < 'infinity'
   ) due WHERE voucher_id > $2 ORDER BY voucher_id LIMIT $3
 """
 log = structlog.get_logger()
@@ -84,16 +90,30 @@ async def _batch(work: Work, card_ids: list[str], day: date) -> None:
     cards = await work.all(f"{vouchers.SELECT} WHERE v.id = ANY($1) ORDER BY v.id", card_ids)
     campaigns = await work.all("SELECT * FROM campaign WHERE id = ANY($1)", [card["campaign_id"] for card in cards])
     buckets = await work.all(
-        "SELECT * FROM point_bucket WHERE voucher_id = ANY($1) AND points > 0 AND expires_at < $2 ORDER BY expires_at",
+        "SELECT * FROM point_bucket WHERE voucher_id = ANY($1) AND expires_at < $2 ORDER BY expires_at",
+        card_ids,
+        day,
+    )
+    waiting = await work.all(
+        "SELECT * FROM pending_points WHERE voucher_id = ANY($1) AND state = 'PENDING' AND activates_at <= $2 "
+        "ORDER BY activates_at, seq",
         card_ids,
         day,
     )
     by_id = {row["id"]: row for row in (*holders, *campaigns)}
-    for card in cards:
+    for row in cards:
+        card: render.Row = row
         holder, campaign = by_id.get(card["holder_id"]), by_id[card["campaign_id"]]
-        over = [row for row in buckets if row["voucher_id"] == card["id"]]
+        for each in waiting:
+            if each["voucher_id"] == card["id"]:
+                movement = await pending.activate(work, card, each, campaign, holder, by_hand=False)
+                card = movement.card
+        # Rewards that are redeemed by themselves have their turn here; none can be made yet.
+        card = await tiers.settle_now(work, card)
+        over = [row for row in buckets if row["voucher_id"] == card["id"] and row["points"]]
         if over:
             await point_buckets.expire(work, card, holder, render.simple_campaign(campaign), over)
+    await work.run("DELETE FROM point_bucket WHERE voucher_id = ANY($1) AND expires_at < $2", card_ids, day)
 
 
 @contextlib.asynccontextmanager

@@ -11,7 +11,6 @@ from litestar import Router, get
 from litestar.params import FromPath
 
 from app.sandbox import ledger, render
-from app.sandbox.calendar_days import day_of
 from app.sandbox.loyalties import member
 from app.sandbox.read import AnyRequest, page
 from app.sandbox.store import TheStore
@@ -28,7 +27,7 @@ async def list_expirations(
         rows = await work.all(
             "SELECT * FROM point_bucket WHERE voucher_id = $1 AND expires_at >= $2 ORDER BY expires_at, id",
             card["id"],
-            day_of(work.now, work.config.time_zone),
+            ledger.today(work),
         )
     return render.old_list("data", [render.points_bucket(row) for row in rows[offset : offset + limit]], len(rows))
 

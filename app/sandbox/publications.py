@@ -114,6 +114,7 @@ async def _publish(
     if campaign["campaign_type"] == "LOYALTY_PROGRAM":
         await ledger.open_buckets(work, campaign, voucher_ids)
     rows = await work.all(f"{vouchers.SELECT} WHERE v.id = ANY($1) ORDER BY v.created_at, v.id", voucher_ids)
+    work.moved |= {row["id"]: row for row in rows if row["tiered"]}
     holder = render.simple_customer(customer)
     publication: dict[str, Any] = {
         "id": new_id("pub"),

@@ -28,7 +28,14 @@ def simple_customer(row: Row | None) -> dict[str, Any] | None:
 def customer(row: Row, summary: Row, cards: list[Row], cockpit: str) -> dict[str, Any]:
     """The full form. `summary` counts orders and redemptions, `cards` are the loyalty cards with their sums."""
     doc = row["doc"]
-    campaigns = {card["campaign"]: {"points": card_balance(card), "referred_customers": 0} for card in cards}
+    campaigns = {
+        card["campaign"]: {
+            "points": card_balance(card),
+            **({"loyalty_tier": card["tier_id"]} if card["tier_id"] else {}),
+            "referred_customers": 0,
+        }
+        for card in cards
+    }
     points = sum(each["points"] for each in campaigns.values())
     orders: dict[str, Any] = {
         "total_amount": summary["orders_amount"],
@@ -232,6 +239,43 @@ def points_bucket(row: Row) -> dict[str, Any]:
         **({"updated_at": iso(row["updated_at"])} if row["updated_at"] else {}),
         "object": "loyalty_points_bucket",
     }
+
+
+def pending_points(row: Row) -> dict[str, Any]:
+    return {
+        **{name: row[name] for name in ("id", "voucher_id", "campaign_id", "customer_id", "order_id", "points")},
+        "activates_at": row["activates_at"].isoformat(),
+        "details": row["details"],
+        "created_at": iso(row["created_at"]),
+        **({"updated_at": iso(row["updated_at"])} if row["updated_at"] else {}),
+    }
+
+
+def loyalty_tier(row: Row) -> dict[str, Any]:
+    """A tier; `row` may carry the days of the member who is in it."""
+    bounds = {"from": row["from_points"], **({"to": row["to_points"]} if row["to_points"] is not None else {})}
+    shown = {
+        "id": row["id"],
+        "name": row["name"],
+        "campaign_id": row["campaign_id"],
+        **row["doc"],
+        "created_at": iso(row["created_at"]),
+        "updated_at": iso(row["updated_at"]),
+        "config": {"points": bounds},
+        "points": bounds,
+        "object": "loyalty_tier",
+    }
+    if "member_since" in row:
+        days = {name: row[name].isoformat() for name in ("start_date", "expiration_date") if row[name]}
+        shown["expiration"] = {
+            "customer_id": row["holder_id"],
+            "campaign_id": row["campaign_id"],
+            "tier_id": row["id"],
+            **days,
+            "created_at": iso(row["member_since"]),
+            **({"updated_at": iso(row["member_updated_at"])} if row["member_updated_at"] else {}),
+        }
+    return shown
 
 
 def reward(row: Row) -> dict[str, Any]:

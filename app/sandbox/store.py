@@ -7,7 +7,7 @@ ledger is right and nothing was announced that did not happen.
 import asyncio
 import contextlib
 import hashlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -46,6 +46,8 @@ class Store:
         self._pool: asyncpg.Pool[Any] | None = None
         self._opening = asyncio.Lock()
         self._webhooks: list[asyncpg.Record] = []
+        self.before_commit: Callable[[Work], Awaitable[None]] = _nothing
+        """What follows from a transaction in the same transaction; the application sets it."""
         self.nightly = asyncio.Lock()
         """Held while the jobs of a night are done."""
 
@@ -73,6 +75,7 @@ class Store:
         async with (await self.pool()).acquire() as connection, connection.transaction():
             work = Work(connection, now or self.clock.now(), self.config, self.faults)
             yield work
+            await self.before_commit(work)
             if work.announced:
                 await outbox.write(work, self._webhooks, self.project_id)
                 await entries.write(work)
@@ -191,6 +194,10 @@ class Store:
 
 TheStore = NamedDependency[Store]
 """How a handler asks for the store."""
+
+
+async def _nothing(_work: Work) -> None:
+    """Follows from a transaction where no application is around, as in a test of the store alone."""
 
 
 async def _keep(_connection: object) -> None:

@@ -31,7 +31,8 @@ SELECT = f"""
     c.doc #> '{{voucher,loyalty_card,expiration_rules}}' AS expiration_rules,
     n.expires_at AS next_expiration_date, n.points AS next_expiration_points,
     (SELECT sum(points) FROM pending_points p WHERE p.voucher_id = v.id AND state = 'PENDING')::bigint
-      AS pending_points
+      AS pending_points,
+    EXISTS (SELECT 1 FROM loyalty_tier l WHERE l.campaign_id = v.campaign_id) AS tiered
   FROM voucher v JOIN campaign c ON c.id = v.campaign_id
   CROSS JOIN LATERAL (
     SELECT {CARD_SUMS} FROM point_transaction t WHERE t.voucher_id = v.id

@@ -129,3 +129,15 @@ async def buckets(api: httpx.AsyncClient, card: str) -> dict[str | None, int]:
     """The points of a card by the day on which they expire (None: never)."""
     rows = await send(api, "GET", f"/v1/loyalties/{LOYALTY}/members/{card}/points-expiration?limit=100")
     return {row.get("expires_at"): row["bucket"]["total_points"] for row in rows["data"]}
+
+
+async def event(
+    api: httpx.AsyncClient, name: str, customer: str = "u-1", *, metadata: dict[str, Any] | None = None, **more: Any
+) -> None:
+    """A custom event of this customer; `more` goes into what it says of the customer."""
+    body = {"event": name, "customer": {"source_id": customer, **more}, "metadata": metadata or {}}
+    await send(api, "POST", "/v1/events", body)
+
+
+async def adjust(api: httpx.AsyncClient, card: str, points: int) -> None:
+    await send(api, "POST", f"/v1/loyalties/members/{card}/balance", {"points": points})
