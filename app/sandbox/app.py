@@ -16,10 +16,14 @@ from app.sandbox import (
     campaigns,
     control,
     customers,
+    earning_rules,
     events,
     loyalties,
     metadata,
+    nightly,
     orders,
+    pending,
+    point_buckets,
     products,
     publications,
     redemptions,
@@ -27,6 +31,7 @@ from app.sandbox import (
     rollbacks,
     segmentio,
     segments,
+    tiers,
     validation_rules,
     validations,
     vouchers,
@@ -37,13 +42,12 @@ from app.sandbox.errors import Failure, FrameworkFailure, NotEmulated
 from app.sandbox.read import AnyRequest
 from app.sandbox.store import Store
 from app.sandbox.webhooks import Sender
-from app.sandbox.work import CALL
+from app.sandbox.work import CALL, Work
 
 log = structlog.get_logger()
 _DOCUMENTED = {
     "/v1/campaigns/{}": {"PUT", "DELETE"},
     "/v1/loyalties/{}": {"PUT", "DELETE"},
-    "/v1/loyalties/{}/earning-rules/{}": {"PUT", "DELETE"},
     "/v1/products/{}": {"PUT", "DELETE"},
     "/v1/rewards/{}": {"PUT", "DELETE"},
     "/v1/vouchers": {"POST"},
@@ -57,7 +61,7 @@ class Sandbox:
 
     def __init__(self, config: SandboxConfig) -> None:
         self.store = Store(config)
-        self.store.settle = segments.settle
+        self.store.before_commit = _what_follows
         self.litestar = Litestar(
             route_handlers=[
                 Router("/v1", route_handlers=[module.router for module in V1]),
@@ -91,26 +95,38 @@ class Sandbox:
     @contextlib.asynccontextmanager
     async def _lifespan(self, _: Litestar) -> AsyncIterator[None]:
         await self.store.pool()
-        async with Sender(self.store).running():
+        async with Sender(self.store).running(), nightly.running(self.store):
             log.info("sandbox.started", url=self.store.config.url)
             yield
         await self.store.close()
+
+
+async def _what_follows(work: Work) -> None:
+    """In the same transaction: the tiers of those whose points moved, and the segments of those who were touched."""
+    await tiers.settle_moved(work)
+    if work.announced:
+        await segments.settle(work)
+        await tiers.settle_moved(work)  # who enters a segment may earn
 
 
 V1: list[Any] = [
     activity,
     campaigns,
     customers,
+    earning_rules,
     events,
     loyalties,
     metadata,
     orders,
+    pending,
+    point_buckets,
     products,
     publications,
     redemptions,
     rewards,
     rollbacks,
     segments,
+    tiers,
     validation_rules,
     validations,
     vouchers,

@@ -13,7 +13,7 @@ import asyncpg
 from litestar import Router, get, post
 from litestar.params import FromPath
 
-from app.sandbox import conditions, render, vouchers
+from app.sandbox import conditions, expiry, render, tier_rules, vouchers
 from app.sandbox.clock import parse_time
 from app.sandbox.errors import Failure, NotEmulated, duplicate, invalid_payload, not_found
 from app.sandbox.ids import ALPHANUMERIC, code, new_id
@@ -81,6 +81,7 @@ async def create(work: Work, body: dict[str, Any], kind: str | None = None) -> d
         "expiration_date": _date(body, "expiration_date"),
         "vouchers_count": 0,
         "metadata": mapping(body, "metadata"),
+        "loyalty_tiers_expiration": tier_rules.read(body) if loyalty else None,
         "category": text(body, "category"),
         "category_id": None,
         "categories": [],
@@ -192,9 +193,9 @@ def _voucher_template(body: dict[str, Any], kind: str | None) -> tuple[dict[str,
         template["discount"] = _discount(mapping(given, "discount", at=".voucher"))
     else:
         card = mapping(given, "loyalty_card", at=".voucher")
-        if card.get("expiration_rules") is not None:
-            raise NotEmulated("Expiry of points (voucher.loyalty_card.expiration_rules)")
         template["loyalty_card"] = {"points": integer(card, "points", at=".voucher.loyalty_card") or 0}
+        if rules := expiry.read(card, ".voucher.loyalty_card"):
+            template["loyalty_card"]["expiration_rules"] = rules
     return template, EMULATED[type_]
 
 

@@ -23,6 +23,8 @@ class SandboxConfig:
     """The address of this sandbox, for links in answers."""
     webhook_timeout: float = 10.0
     """Seconds that a receiver has to answer; Voucherify gives 10."""
+    time_zone: str = "UTC"
+    """The project's time zone: by it days begin, at midnight points expire and tiers change."""
     calls_per_minute: int = 2000
     """What the rate-limit headers count down from (plan "Organization"). Nothing is refused because of it."""
 

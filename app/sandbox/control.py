@@ -10,7 +10,7 @@ from litestar import Router, delete, get, post
 from litestar.enums import MediaType
 from litestar.response import Response
 
-from app.sandbox import metadata, webhooks
+from app.sandbox import metadata, nightly, webhooks
 from app.sandbox.clock import iso, parse_time
 from app.sandbox.edge import TheEdge
 from app.sandbox.errors import FIDELITY_PAGE, invalid_payload
@@ -60,7 +60,10 @@ async def get_clock(store: TheStore) -> dict[str, Any]:
 
 @post("/sandbox/clock", status_code=200)
 async def move_clock(request: AnyRequest, store: TheStore) -> dict[str, Any]:
-    """`{"advance": seconds}`, `{"set": "2027-01-01T00:00:00Z"}` or `{"reset": true}`."""
+    """`{"advance": seconds}`, `{"set": "2027-01-01T00:00:00Z"}` or `{"reset": true}`.
+
+    What is due by the new time is done before this answers.
+    """
     body = await read_object(request)
     await store.pool()
     seconds, moment = number(body, "advance", least=-_FURTHEST, most=_FURTHEST), text(body, "set")
@@ -76,6 +79,7 @@ async def move_clock(request: AnyRequest, store: TheStore) -> dict[str, Any]:
     else:
         store.clock.reset()
     await store.save_clock()
+    await nightly.run_due(store)
     store.wake()
     return {"now": iso(store.clock.now()), "offset_seconds": round(store.clock.offset.total_seconds(), 3)}
 

@@ -138,9 +138,10 @@ async def full(work: Work, row: asyncpg.Record) -> dict[str, Any]:
     )
     cards = await work.all(
         f"""
-        SELECT c.name AS campaign, {CARD_SUMS} FROM voucher v JOIN campaign c ON c.id = v.campaign_id
+        SELECT c.name AS campaign, m.tier_id, {CARD_SUMS} FROM voucher v JOIN campaign c ON c.id = v.campaign_id
+        LEFT JOIN member_tier m ON m.voucher_id = v.id
         LEFT JOIN point_transaction t ON t.voucher_id = v.id
-        WHERE v.holder_id = $1 AND v.type = 'LOYALTY_CARD' GROUP BY v.id, c.name ORDER BY c.name
+        WHERE v.holder_id = $1 AND v.type = 'LOYALTY_CARD' GROUP BY v.id, c.name, m.tier_id ORDER BY c.name
         """,
         row["id"],
     )

@@ -1,41 +1,32 @@
-"""Earning rules: what an order that becomes PAID, or a custom event, gives to a customer's cards.
+"""Earning: what an order that becomes PAID, a custom event, a segment or a tier gives to a customer's cards.
 
-documented: the rules fire when an order becomes PAID, all matching rules fire, ORDER_AMOUNT counts before and
-ORDER_TOTAL_AMOUNT after discounts, a custom event may name one card, `auto_join` publishes a card first.
-inferred: points for every full step of `every`; firing once on the transition to PAID, not on every PAID request; a
-custom event without a card goes to all the customer's cards.
+documented: the rules fire when an order becomes PAID, all matching rules fire, a custom event may name one card,
+`auto_join` publishes a card first, the holder's tier maps what a rule gives, a rule without dates has its programme's,
+pending points where the rule says so. inferred: firing once on the transition to PAID, not on every PAID request; a
+custom event without a card goes to all the customer's cards; the tier is the one before the points came.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 import asyncpg
 
-from app.sandbox import ledger, render
-from app.sandbox.clock import parse_time
+from app.sandbox import ledger, pending, render, targets, tiering, windows
+from app.sandbox.calculation import Basis, mapped, points
 from app.sandbox.conditions import Subject, refusal
 from app.sandbox.publications import publish_card
+from app.sandbox.rules import ANY_TIER, ORDER_PAID, SEGMENT_ENTERED, TIER_EVENTS
 from app.sandbox.vouchers import SELECT as CARDS
 from app.sandbox.work import Event, Work
 
-ORDER_PAID = "order.paid"
-SEGMENT_ENTERED = "customer.segment.entered"
+__all__ = ["ORDER_PAID", "SEGMENT_ENTERED", "earn", "estimate", "points"]
 
 
-def points(rule: dict[str, Any], order: dict[str, Any] | None) -> int:
-    """What a rule's `loyalty` gives for an order (or for a custom event: no order)."""
-    if rule["type"] == "FIXED":
-        return int(rule["points"])
-    amount, name = {"ORDER_AMOUNT": ("amount", "amount"), "ORDER_TOTAL_AMOUNT": ("total_amount", "total_amount")}[
-        rule["calculation_type"]
-    ]
-    step = rule["order"][name]
-    return ((order or {}).get(amount) or 0) // int(step["every"]) * int(step["points"])
-
-
-def in_time(rule: dict[str, Any], now: datetime) -> bool:
-    start, end = rule.get("start_date"), rule.get("expiration_date")
-    return not (start and parse_time(start) > now) and not (end and parse_time(end) <= now)
+def in_time(rule: Mapping[str, Any], campaign: Mapping[str, Any], now: datetime, zone: str) -> bool:
+    """Whether a rule is in force; for dates that it does not have, those of its programme count."""
+    dates = {name: campaign.get(name) for name in ("start_date", "expiration_date")}
+    return windows.is_open({**dates, **rule}, now, zone)
 
 
 async def earn(
@@ -48,27 +39,28 @@ async def earn(
     custom_event: dict[str, Any] | None = None,
     only_card: str | None = None,
     segment: dict[str, Any] | None = None,
+    tier: render.Row | None = None,
 ) -> int:
-    """Fire every rule for `kind` (`order.paid` or the custom event's name); answers the points given in all.
+    """Fire every rule for `kind` (`order.paid`, a custom event's name and so on); answers the points given in all.
 
-    The caller holds the customer's lock. `only_card` is the code of the one card that a custom event names; `segment`
-    is the one that was entered.
+    The caller holds the customer's lock. `only_card` is the code of the one card that a custom event names, `segment`
+    (id and name) the one that was entered, `tier` the one that a tier event is about: only its programme's rules fire.
     """
     rules = await work.all(
-        "SELECT r.*, c.doc AS campaign_doc, EXISTS (SELECT 1 FROM validation_rule_assignment "
+        "SELECT r.*, EXISTS (SELECT 1 FROM validation_rule_assignment "
         "WHERE related_object_type = 'earning_rule' AND related_object_id = r.id) AS guarded "
         "FROM earning_rule r JOIN campaign c ON c.id = r.campaign_id "
         "WHERE r.event = $1 AND r.active AND c.active ORDER BY r.created_at, r.id",
         kind,
     )
+    rules = [rule for rule in rules if _meant(rule, segment, tier)]
     if not rules:
         return 0
     cards = await _cards(work, customer)
     campaigns: dict[str, asyncpg.Record] = {}
+    tiers: dict[str, asyncpg.Record | None] = {}
     given = 0
     for rule in rules:
-        if not in_time(rule["doc"], work.now) or (segment and rule["doc"]["segment"]["id"] != segment["id"]):
-            continue
         subject = Subject(customer, order["doc"] if order else None, event=(custom_event or {}).get("metadata"))
         if rule["guarded"] and await refusal(work, [("earning_rule", rule["id"])], subject):
             continue
@@ -77,21 +69,38 @@ async def earn(
             row = await work.one("SELECT * FROM campaign WHERE id = $1", campaign_id)
             assert row is not None
             campaigns[campaign_id] = row
+        campaign = campaigns[campaign_id]
+        if not in_time(rule["doc"], campaign["doc"], work.now, work.config.time_zone):
+            continue
         if campaign_id not in cards:
-            if not campaigns[campaign_id]["doc"].get("auto_join"):
+            if not campaign["doc"].get("auto_join"):
                 continue
-            await publish_card(work, campaigns[campaign_id], customer, channel="Automation")
-            cards = await _cards(work, customer)
+            await publish_card(work, campaign, customer, channel="Automation")
+            cards = {**await _cards(work, customer), **cards}
         card = cards[campaign_id]
         if not card["active"] or only_card not in {None, card["code"]}:
             continue
-        amount = points(rule["doc"]["loyalty"], order["doc"] if order else None)
-        if amount:
-            cards[campaign_id] = await _give(
-                work, customer, campaigns[campaign_id], card, rule, amount, cause, order, custom_event, segment
-            )
-            given += amount
+        if campaign_id not in tiers:
+            tiers[campaign_id] = await tiering.of_card(work, card)
+        giving = _Giving(work, customer, campaign, rule, cause, tiers[campaign_id], order, custom_event, segment)
+        amount = await giving.amount()
+        if amount and "pending_points" in rule["doc"] and order is not None:
+            cards[campaign_id] = await giving.later(card, order, amount)
+        elif amount:
+            cards[campaign_id] = await giving.now(card, amount)
+        given += amount
     return given
+
+
+def _meant(rule: asyncpg.Record, segment: dict[str, Any] | None, tier: render.Row | None) -> bool:
+    if segment is not None:
+        return bool(rule["doc"]["segment"]["id"] == segment["id"])
+    if tier is not None:
+        return rule["campaign_id"] == tier["campaign_id"] and rule["doc"]["loyalty_tier"]["id"] in {
+            ANY_TIER,
+            tier["id"],
+        }
+    return True
 
 
 async def _cards(work: Work, customer: asyncpg.Record) -> dict[str, render.Row]:
@@ -99,66 +108,145 @@ async def _cards(work: Work, customer: asyncpg.Record) -> dict[str, render.Row]:
     return {row["campaign_id"]: row for row in rows}
 
 
-async def _give(
+async def estimate(
     work: Work,
-    customer: asyncpg.Record,
     campaign: asyncpg.Record,
-    card: render.Row,
-    rule: asyncpg.Record,
-    amount: int,
-    cause: Event,
-    order: asyncpg.Record | None,
-    custom_event: dict[str, Any] | None,
-    segment: dict[str, Any] | None,
-) -> render.Row:
-    details: dict[str, Any] = {
-        "event": {"id": cause.id, "type": cause.type},
-        "earning_rule": {"id": rule["id"], "source": {"banner": rule["doc"]["source"]["banner"]}},
-    }
-    if order:
-        details["order"] = {"id": order["id"], "source_id": order["source_id"]}
-    if custom_event:
-        details["custom_event"] = {"id": custom_event["id"], "type": custom_event["type"]}
-    if segment:
-        details["segment"] = {"id": segment["id"], "name": segment["name"]}
-    movement = await ledger.move(work, card, amount, "POINTS_ACCRUAL", details=details, source="Automation")
-    shown_order = render.order(order) if order else None
-    # In webhooks a rule by custom event does not carry the event's name, which the API shows there.
-    shown_rule = render.earning_rule(rule) | ({"event": "custom_event"} if custom_event else {})
-    shown_campaign = render.simple_campaign(campaign)
-    reference = cause.reference(work.call.request_id)
-    work.announce(
-        work.event("customer.rewarded.loyalty_points", customer["id"]),
-        {
-            "customer": render.simple_customer(customer),
-            "holder": render.simple_customer(customer),
-            # The published sample shows the card as it was before the points, beside a balance after them.
-            "voucher": render.voucher(card, work.config.url),
-            "campaign": shown_campaign,
-            "loyalty_tier": None,
-            "earning_rule": shown_rule,
-            "balance": movement.balance,
-            "order": shown_order,
-            "event": reference,
-            **({"custom_event": custom_event} if custom_event else {}),
-        },
+    order: Mapping[str, Any],
+    customer: Mapping[str, Any],
+    tier: render.Row | None,
+) -> int:
+    """What the rules for paid orders of this programme would give for an order now."""
+    rules = await work.all(
+        "SELECT * FROM earning_rule WHERE campaign_id = $1 AND event = $2 AND active", campaign["id"], ORDER_PAID
     )
-    work.announce(
-        work.event("voucher.loyalty_card.transaction.created", card["id"], "evvou"),
-        ledger.transaction_data(
+    total = 0
+    for rule in rules:
+        if in_time(rule["doc"], campaign["doc"], work.now, work.config.time_zone):
+            loyalty = rule["doc"]["loyalty"]
+            basis = Basis(order, customer, matches=await targets.matcher(work, loyalty))
+            total += mapped(points(loyalty, order, basis), tiering.mapping_of(tier, "earning_rules", rule["id"]))
+    return total
+
+
+class _Giving:
+    """One rule that fires for one customer: how much it gives, and what is told of it."""
+
+    def __init__(
+        self,
+        work: Work,
+        customer: asyncpg.Record,
+        campaign: asyncpg.Record,
+        rule: asyncpg.Record,
+        cause: Event,
+        tier: asyncpg.Record | None,
+        order: asyncpg.Record | None,
+        custom_event: dict[str, Any] | None,
+        segment: dict[str, Any] | None,
+    ) -> None:
+        self._work, self._customer, self._campaign, self._rule = work, customer, campaign, rule
+        self._cause, self._tier = cause, tier
+        self._order, self._custom_event, self._segment = order, custom_event, segment
+        self._mapping = tiering.mapping_of(tier, "earning_rules", rule["id"])
+
+    async def amount(self) -> int:
+        loyalty = self._rule["doc"]["loyalty"]
+        order = self._order["doc"] if self._order is not None else None
+        basis = Basis(
+            order,
+            self._customer["doc"]["metadata"],
+            (self._custom_event or {}).get("metadata"),
+            await targets.matcher(self._work, loyalty),
+        )
+        base = points(loyalty, order, basis)
+        return mapped(base, self._mapping) if base else 0
+
+    def _details(self) -> dict[str, Any]:
+        holder_tier = tiering.named(self._tier)
+        details: dict[str, Any] = {
+            "event": {"id": self._cause.id, "type": self._cause.type},
+            "earning_rule": {"id": self._rule["id"], "source": {"banner": self._rule["doc"]["source"]["banner"]}},
+        }
+        if self._order is not None:
+            details["order"] = {"id": self._order["id"], "source_id": self._order["source_id"]}
+        if self._custom_event:
+            details["custom_event"] = {"id": self._custom_event["id"], "type": self._custom_event["type"]}
+        if self._segment:
+            details["segment"] = {"id": self._segment["id"], "name": self._segment["name"]}
+        if holder_tier:
+            details["holder_loyalty_tier"] = holder_tier
+            if self._mapping:
+                details["loyalty_tier"] = holder_tier
+        return details
+
+    async def later(self, card: render.Row, order: asyncpg.Record, amount: int) -> render.Row:
+        """Give the points as pending ones."""
+        source = {"channel": "API", "api_key": {"name": "Primary", "app_id": self._work.call.app_id}}
+        event = {**self._cause.reference(self._work.call.request_id), "event_source": source}
+        return await pending.add(
+            self._work,
+            card,
+            self._campaign,
+            self._customer,
+            order,
+            self._rule,
+            amount,
+            {**self._details(), "event": event},
+        )
+
+    async def now(self, card: render.Row, amount: int) -> render.Row:
+        """Give the points; answers the card after it."""
+        work, rule = self._work, self._rule
+        movement = await ledger.move(
             work,
-            movement,
-            shown_campaign,
-            customer,
-            order=shown_order,
-            event=reference,
-            earning_rule=_rule_in_transaction(rule),
-            custom_event=custom_event,
-            segment=segment,
-        ),
-        lane=customer["id"],
-    )
-    return movement.card
+            card,
+            amount,
+            "POINTS_ACCRUAL",
+            details=self._details(),
+            source="Automation",
+            expires_at=ledger.by_rule(work, rule["doc"]),
+        )
+        customer = render.simple_customer(self._customer)
+        campaign = render.simple_campaign(self._campaign)
+        order = render.order(self._order) if self._order is not None else None
+        reference = self._cause.reference(work.call.request_id)
+        holder_tier = render.loyalty_tier(self._tier) if self._tier is not None else None
+        mapped_by = holder_tier if self._mapping else None
+        work.announce(
+            work.event("customer.rewarded.loyalty_points", self._customer["id"]),
+            {
+                "customer": customer,
+                "holder": customer,
+                # The published sample shows the card as it was before the points, beside a balance after them.
+                "voucher": render.voucher(card, work.config.url),
+                "campaign": campaign,
+                "loyalty_tier": mapped_by,
+                # In webhooks a rule by custom event does not carry the event's name, which the API shows there.
+                "earning_rule": render.earning_rule(rule) | ({"event": "custom_event"} if self._custom_event else {}),
+                "balance": movement.balance,
+                "order": order,
+                "event": reference,
+                **({"custom_event": self._custom_event} if self._custom_event else {}),
+                **({"segment": {**self._segment, "object": "segment"}} if self._segment else {}),
+            },
+        )
+        work.announce(
+            work.event("voucher.loyalty_card.transaction.created", card["id"], "evvou"),
+            ledger.transaction_data(
+                work,
+                movement,
+                campaign,
+                self._customer,
+                order=order,
+                event=reference,
+                earning_rule=_rule_in_transaction(rule),
+                custom_event=self._custom_event,
+                segment=self._segment,
+                holder_loyalty_tier=holder_tier,
+                loyalty_tier=mapped_by,
+            ),
+            lane=self._customer["id"],
+        )
+        return movement.card
 
 
 def _rule_in_transaction(rule: asyncpg.Record) -> dict[str, Any]:
@@ -175,8 +263,6 @@ def _rule_in_transaction(rule: asyncpg.Record) -> dict[str, Any]:
     if rule["event"] == ORDER_PAID:
         parameters = {"event": ORDER_PAID, "banner": doc["source"]["banner"], "loyalty": doc["loyalty"]}
         return {**shown, "parameters": parameters}
-    if rule["event"] == SEGMENT_ENTERED:
-        kept = {name: doc[name] for name in ("source", "loyalty", "segment")}
-        return {**shown, **kept, "event": SEGMENT_ENTERED}
-    kept = {name: doc[name] for name in ("source", "loyalty", "custom_event")}
-    return {**shown, **kept, "event": "custom_event"}
+    named = ("source", "loyalty", "custom_event", "segment", "loyalty_tier")
+    event = rule["event"] if rule["event"] in {SEGMENT_ENTERED, *TIER_EVENTS} else "custom_event"
+    return {**shown, **{name: doc[name] for name in named if name in doc}, "event": event}

@@ -24,6 +24,7 @@ _LETTERS = {
     "seg": 24,
     "val": 12,
     "asgm": 16,
+    "lopb": 24,
 }
 
 

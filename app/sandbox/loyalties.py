@@ -5,15 +5,18 @@ and answered as a list; a balance answer is the movement and what it led to. inf
 there is; an adjustment's source is the caller's channel, or "API".
 """
 
+from datetime import date
 from typing import Any
 
 import asyncpg
 from litestar import Router, get, post
 from litestar.params import FromPath
 
-from app.sandbox import campaigns, customers, ledger, publications, render, rules, vouchers
-from app.sandbox.errors import Failure, NotEmulated, not_found
-from app.sandbox.read import AnyRequest, argument, flag, integer, mapping, one_of, page, read_json, read_object, text
+from app.sandbox import campaigns, customers, ledger, publications, render, vouchers
+from app.sandbox.calendar_days import NEVER
+from app.sandbox.clock import parse_time
+from app.sandbox.errors import Failure, invalid_payload, not_found
+from app.sandbox.read import AnyRequest, argument, integer, mapping, one_of, page, read_object, text
 from app.sandbox.store import TheStore
 from app.sandbox.work import Work
 
@@ -95,9 +98,7 @@ async def adjust(work: Work, card: asyncpg.Record, body: dict[str, Any]) -> dict
     points = integer(body, "points", least=-(2**31), most=2**31)
     if not points:
         raise Failure(400, "invalid_payload", "Invalid payload", "Property .points must be an integer other than 0")
-    expiration = one_of(body, "expiration_type", ("PROGRAM_RULES", "CUSTOM_DATE", "NON_EXPIRING"))
-    if expiration == "CUSTOM_DATE":
-        raise NotEmulated("Points that expire on a date of their own (CUSTOM_DATE)")
+    expires_at = _expires_at(work, body)
     if not card["holder_id"]:
         raise Failure(400, "invalid_voucher", "Invalid voucher", "Points can be added to a published card only.")
     holder = await customers.found(work, card["holder_id"], lock=True)
@@ -115,6 +116,7 @@ async def adjust(work: Work, card: asyncpg.Record, body: dict[str, Any]) -> dict
         source=work.call.channel or "API",
         source_id=source_id,
         reason=reason,
+        expires_at=expires_at,
     )
     campaign = await campaigns.found(work, card["campaign_id"])
     shown_campaign = render.simple_campaign(campaign)
@@ -135,6 +137,23 @@ async def adjust(work: Work, card: asyncpg.Record, body: dict[str, Any]) -> dict
         lane=holder["id"],
     )
     return movement.balance
+
+
+def _expires_at(work: Work, body: dict[str, Any]) -> date | None:
+    """The last day of points that are added by hand; None: by the rules of the programme."""
+    kind = one_of(body, "expiration_type", ("PROGRAM_RULES", "CUSTOM_DATE", "NON_EXPIRING"))
+    given = text(body, "expiration_date")
+    try:
+        day = parse_time(given).date() if given is not None else None
+    except ValueError as error:
+        raise invalid_payload("Property .expiration_date cannot be recognized as a ISO-8601 compliant date") from error
+    if kind != "CUSTOM_DATE":
+        return NEVER if kind == "NON_EXPIRING" else None
+    if day is None:
+        raise invalid_payload("Payload should have required property 'expiration_date'")
+    if day < ledger.today(work):
+        raise Failure(400, "invalid_expiration_date", "Invalid expiration date", "Expiration date is in the past")
+    return day
 
 
 @get(
@@ -160,49 +179,6 @@ async def list_transactions(reference: FromPath[str], request: AnyRequest, store
     return render.cursor_list([render.transaction(row) for row in rows], limit)
 
 
-@post("/loyalties/{campaign:str}/earning-rules", status_code=200)
-async def create_rules(campaign: FromPath[str], request: AnyRequest, store: TheStore) -> list[dict[str, Any]]:
-    made = rules.read(await read_json(request))
-    async with store.work() as work:
-        row = await campaigns.found(work, campaign, LOYALTY)
-        return [render.earning_rule(await rules.insert(work, row["id"], rule)) for rule in made]
-
-
-@get("/loyalties/{campaign:str}/earning-rules")
-async def list_rules(campaign: FromPath[str], request: AnyRequest, store: TheStore) -> dict[str, Any]:
-    limit, offset = page(request)
-    if flag(request, "filters"):
-        raise NotEmulated("Filtering earning rules by `filters`")
-    async with store.work() as work:
-        row = await campaigns.found(work, campaign, LOYALTY)
-        rows = await work.all(
-            "SELECT * FROM earning_rule WHERE campaign_id = $1 ORDER BY created_at DESC, id DESC LIMIT $2 OFFSET $3",
-            row["id"],
-            limit,
-            offset,
-        )
-        total = await work.value("SELECT count(*) FROM earning_rule WHERE campaign_id = $1", row["id"])
-    return render.old_list("data", [render.earning_rule(each) for each in rows], total)
-
-
-@get("/loyalties/{campaign:str}/earning-rules/{rule:str}")
-async def get_rule(campaign: FromPath[str], rule: FromPath[str], store: TheStore) -> dict[str, Any]:
-    async with store.work() as work:
-        return render.earning_rule(await rules.found(work, campaign, rule))
-
-
-@post("/loyalties/{campaign:str}/earning-rules/{rule:str}/enable", status_code=200)
-async def enable_rule(campaign: FromPath[str], rule: FromPath[str], store: TheStore) -> dict[str, Any]:
-    async with store.work() as work:
-        return render.earning_rule(await rules.switch(work, campaign, rule, active=True))
-
-
-@post("/loyalties/{campaign:str}/earning-rules/{rule:str}/disable", status_code=200)
-async def disable_rule(campaign: FromPath[str], rule: FromPath[str], store: TheStore) -> dict[str, Any]:
-    async with store.work() as work:
-        return render.earning_rule(await rules.switch(work, campaign, rule, active=False))
-
-
 router = Router(
     "/",
     route_handlers=[
@@ -214,10 +190,5 @@ router = Router(
         get_member,
         adjust_balance,
         list_transactions,
-        create_rules,
-        list_rules,
-        get_rule,
-        enable_rule,
-        disable_rule,
     ],
 )

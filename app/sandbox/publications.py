@@ -12,7 +12,7 @@ from typing import Any
 import asyncpg
 from litestar import Router, get, post
 
-from app.sandbox import campaigns, customers, render, vouchers
+from app.sandbox import campaigns, customers, ledger, render, vouchers
 from app.sandbox.clock import iso, parse_time
 from app.sandbox.errors import Failure, NotEmulated, invalid_payload, not_found
 from app.sandbox.ids import new_id
@@ -111,7 +111,10 @@ async def _publish(
         customer["id"],
         work.now,
     )
+    if campaign["campaign_type"] == "LOYALTY_PROGRAM":
+        await ledger.open_buckets(work, campaign, voucher_ids)
     rows = await work.all(f"{vouchers.SELECT} WHERE v.id = ANY($1) ORDER BY v.created_at, v.id", voucher_ids)
+    work.moved |= {row["id"]: row for row in rows if row["tiered"]}
     holder = render.simple_customer(customer)
     publication: dict[str, Any] = {
         "id": new_id("pub"),

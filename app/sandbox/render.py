@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
+from app.sandbox.calendar_days import NEVER
 from app.sandbox.clock import iso
 
 Row = Mapping[str, Any]
@@ -28,7 +29,11 @@ def customer(row: Row, summary: Row, cards: list[Row], cockpit: str) -> dict[str
     """The full form. `summary` counts orders and redemptions, `cards` are the loyalty cards with their sums."""
     doc = row["doc"]
     campaigns = {
-        card["campaign"]: {"points": card["lifetime"] - card["subtracted"] - card["redeemed"], "referred_customers": 0}
+        card["campaign"]: {
+            "points": card_balance(card),
+            **({"loyalty_tier": card["tier_id"]} if card["tier_id"] else {}),
+            "referred_customers": 0,
+        }
         for card in cards
     }
     points = sum(each["points"] for each in campaigns.values())
@@ -95,13 +100,24 @@ def simple_campaign(row: Row) -> dict[str, Any]:
     return {**shown, "voucher": {**voucher, "redemption": {**voucher["redemption"], "redeemed_quantity": 0}}}
 
 
-def loyalty_card(row: Row) -> dict[str, int]:
-    """`points` is what the card ever got; the balance is what is left of it."""
+def card_balance(row: Row) -> int:
+    """What is left of all that a card ever got."""
+    return int(row["lifetime"] - row["expired"] - row["subtracted"] - row["redeemed"])
+
+
+def loyalty_card(row: Row) -> dict[str, Any]:
+    """`points` is what the card ever got; the balance is what is left of it; pending points are in neither."""
+    day = row["next_expiration_date"]
     return {
         "points": row["lifetime"],
-        "balance": row["lifetime"] - row["subtracted"] - row["redeemed"],
-        "pending_points": 0,
-        "expired_points": 0,
+        "balance": card_balance(row),
+        **(
+            {"next_expiration_date": day.isoformat(), "next_expiration_points": row["next_expiration_points"]}
+            if day
+            else {}
+        ),
+        "pending_points": row["pending_points"] or 0,
+        "expired_points": row["expired"],
         "subtracted_points": row["subtracted"],
     }
 
@@ -208,9 +224,60 @@ def transaction(row: Row) -> dict[str, Any]:
         "reason": row["reason"],
         "type": row["type"],
         "details": row["details"],
-        "related_transaction_id": None,
+        "related_transaction_id": row["related_id"],
         "created_at": iso(row["created_at"]),
     }
+
+
+def points_bucket(row: Row) -> dict[str, Any]:
+    return {
+        "id": row["id"],
+        "voucher_id": row["voucher_id"],
+        "campaign_id": row["campaign_id"],
+        "bucket": {"total_points": row["points"]},
+        "status": "ACTIVE",
+        **({"expires_at": row["expires_at"].isoformat()} if row["expires_at"] != NEVER else {}),
+        "created_at": iso(row["created_at"]),
+        **({"updated_at": iso(row["updated_at"])} if row["updated_at"] else {}),
+        "object": "loyalty_points_bucket",
+    }
+
+
+def pending_points(row: Row) -> dict[str, Any]:
+    return {
+        **{name: row[name] for name in ("id", "voucher_id", "campaign_id", "customer_id", "order_id", "points")},
+        "activates_at": row["activates_at"].isoformat(),
+        "details": row["details"],
+        "created_at": iso(row["created_at"]),
+        **({"updated_at": iso(row["updated_at"])} if row["updated_at"] else {}),
+    }
+
+
+def loyalty_tier(row: Row) -> dict[str, Any]:
+    """A tier; `row` may carry the days of the member who is in it."""
+    bounds = {"from": row["from_points"], **({"to": row["to_points"]} if row["to_points"] is not None else {})}
+    shown = {
+        "id": row["id"],
+        "name": row["name"],
+        "campaign_id": row["campaign_id"],
+        **row["doc"],
+        "created_at": iso(row["created_at"]),
+        "updated_at": iso(row["updated_at"]),
+        "config": {"points": bounds},
+        "points": bounds,
+        "object": "loyalty_tier",
+    }
+    if "member_since" in row:
+        days = {name: row[name].isoformat() for name in ("start_date", "expiration_date") if row[name]}
+        shown["expiration"] = {
+            "customer_id": row["holder_id"],
+            "campaign_id": row["campaign_id"],
+            "tier_id": row["id"],
+            **days,
+            "created_at": iso(row["member_since"]),
+            **({"updated_at": iso(row["member_updated_at"])} if row["member_updated_at"] else {}),
+        }
+    return shown
 
 
 def reward(row: Row) -> dict[str, Any]:

@@ -12,7 +12,18 @@ import asyncpg
 from litestar import Router, get, post
 from litestar.params import FromPath
 
-from app.sandbox import campaigns, conditions, customers, discounts, ledger, publications, redemptions, render, vouchers
+from app.sandbox import (
+    campaigns,
+    conditions,
+    customers,
+    discounts,
+    ledger,
+    publications,
+    redemptions,
+    render,
+    tiering,
+    vouchers,
+)
 from app.sandbox.clock import iso
 from app.sandbox.discounts import Outcome
 from app.sandbox.errors import Failure, NotEmulated, duplicate, invalid_payload, not_found
@@ -68,15 +79,21 @@ async def redeem(work: Work, card: asyncpg.Record, body: dict[str, Any]) -> dict
         related = [("voucher", card["id"]), ("campaign", card["campaign_id"]), ("reward_assignment", assignment["id"])]
         subject = conditions.Subject(holder, None, card, metadata=base["metadata"], lock=True)
         error = await conditions.refusal(work, related, subject)
-    if error is None and render.loyalty_card(card)["balance"] < assignment["points"]:
+    price = tiering.price(await tiering.of_card(work, card), assignment)
+    if error is None and render.loyalty_card(card)["balance"] < price:
         error = Failure(400, "loyalty_card_points_exceeded", "loyalty card points exceeded", card["code"])
     if error is not None:
         return await redemptions.record_failure(work, Outcome(card["code"], card, None, error), base, holder)
-    return await _redeemed(work, card, holder, assignment, base)
+    return await _redeemed(work, card, holder, assignment, price, base)
 
 
 async def _redeemed(
-    work: Work, card: asyncpg.Record, holder: asyncpg.Record, assignment: asyncpg.Record, base: dict[str, Any]
+    work: Work,
+    card: asyncpg.Record,
+    holder: asyncpg.Record,
+    assignment: asyncpg.Record,
+    price: int,
+    base: dict[str, Any],
 ) -> dict[str, Any]:
     offered = await campaigns.found(work, assignment["doc"]["parameters"]["campaign"]["id"])
     publications.refuse_inactive(work, offered)
@@ -84,7 +101,7 @@ async def _redeemed(
     coupon = render.voucher(await vouchers.found(work, publication["vouchers_id"][0]), work.config.url)
     await work.run("UPDATE voucher SET redeemed_quantity = redeemed_quantity + 1 WHERE id = $1", card["id"])
     named = {"id": assignment["reward_id"], "name": assignment["name"]}
-    identifier, price = new_id("r"), assignment["points"]
+    identifier = new_id("r")
     movement = await ledger.move(
         work,
         await vouchers.found(work, card["code"]),
@@ -93,7 +110,7 @@ async def _redeemed(
         details={"redemption": {"id": identifier}, "reward": named},
     )
     voucher = render.voucher(movement.card, work.config.url)
-    reward = _of(assignment)
+    reward = of(assignment)
     given = {
         **{name: value for name, value in reward.items() if name not in {"stock", "redeemed", "attributes"}},
         "assignment_id": assignment["id"],
@@ -152,7 +169,7 @@ async def _redeemed(
     return redemption
 
 
-def _of(assignment: asyncpg.Record) -> dict[str, Any]:
+def of(assignment: asyncpg.Record) -> dict[str, Any]:
     """The reward of an assignment that was read together with it."""
     return render.reward({**assignment, "id": assignment["reward_id"], "created_at": assignment["reward_created_at"]})
 
@@ -269,11 +286,12 @@ async def list_member_rewards(reference: FromPath[str], request: AnyRequest, sto
     async with store.work() as work:
         card = await member(work, reference, request.path_params.get("campaign"))
         rows = await work.all(f"{ASSIGNED} ORDER BY a.created_at DESC, a.id DESC", card["campaign_id"])
+        tier = await tiering.of_card(work, card)
     balance = render.loyalty_card(card)["balance"]
     shown = [
-        {"reward": _of(row), "assignment": render.reward_assignment(row), "object": "loyalty_reward"}
+        {"reward": of(row), "assignment": render.reward_assignment(row), "object": "loyalty_reward"}
         for row in rows
-        if not affordable or row["points"] <= balance
+        if not affordable or tiering.price(tier, row) <= balance
     ]
     return render.old_list("data", shown[offset : offset + limit], len(shown))
 

@@ -61,9 +61,72 @@ CREATE TABLE IF NOT EXISTS point_transaction (
   source_id text,
   reason text,
   details jsonb NOT NULL,
+  related_id text,
+  taken jsonb,
   created_at timestamptz NOT NULL
 );
+-- `taken` says from which buckets points were spent, so that a refund can put them back.
 CREATE INDEX IF NOT EXISTS point_transaction_of_card ON point_transaction (voucher_id, seq) INCLUDE (type, points);
+
+-- A card's points by the last day on which they can be used (infinity: no such day). They sum up to its balance.
+CREATE TABLE IF NOT EXISTS point_bucket (
+  id text PRIMARY KEY,
+  voucher_id text NOT NULL REFERENCES voucher ON DELETE CASCADE,
+  campaign_id text NOT NULL,
+  points bigint NOT NULL CHECK (points >= 0),
+  expires_at date NOT NULL,
+  created_at timestamptz NOT NULL,
+  updated_at timestamptz,
+  UNIQUE (voucher_id, expires_at)
+);
+-- Not by `points`: an index that names them would be written anew with every movement.
+CREATE INDEX IF NOT EXISTS point_bucket_due ON point_bucket (expires_at) WHERE expires_at < 'infinity';
+
+-- Points that an order earned and that cannot be used before a day.
+CREATE TABLE IF NOT EXISTS pending_points (
+  seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  id text NOT NULL UNIQUE,
+  voucher_id text NOT NULL REFERENCES voucher ON DELETE CASCADE,
+  campaign_id text NOT NULL,
+  customer_id text,
+  order_id text,
+  earning_rule_id text,
+  points bigint NOT NULL CHECK (points > 0),
+  activates_at date NOT NULL,
+  state text NOT NULL DEFAULT 'PENDING',
+  details jsonb NOT NULL,
+  created_at timestamptz NOT NULL,
+  updated_at timestamptz
+);
+CREATE INDEX IF NOT EXISTS pending_points_of_card ON pending_points (voucher_id, seq) WHERE state = 'PENDING';
+CREATE INDEX IF NOT EXISTS pending_points_due ON pending_points (activates_at) WHERE state = 'PENDING';
+
+-- Levels of a programme, and in which of them each card's holder is: `tier_id` now, `next_tier_id` from `next_start`.
+CREATE TABLE IF NOT EXISTS loyalty_tier (
+  id text PRIMARY KEY,
+  campaign_id text NOT NULL REFERENCES campaign ON DELETE CASCADE,
+  name text NOT NULL,
+  from_points bigint NOT NULL,
+  to_points bigint,
+  doc jsonb NOT NULL,
+  created_at timestamptz NOT NULL,
+  updated_at timestamptz
+);
+CREATE INDEX IF NOT EXISTS loyalty_tier_of_campaign ON loyalty_tier (campaign_id, from_points);
+
+CREATE TABLE IF NOT EXISTS member_tier (
+  voucher_id text PRIMARY KEY REFERENCES voucher ON DELETE CASCADE,
+  campaign_id text NOT NULL,
+  tier_id text REFERENCES loyalty_tier ON DELETE CASCADE,
+  start_date date,
+  expiration_date date,
+  next_tier_id text REFERENCES loyalty_tier ON DELETE CASCADE,
+  next_start date,
+  created_at timestamptz NOT NULL,
+  updated_at timestamptz
+);
+CREATE INDEX IF NOT EXISTS member_tier_ends ON member_tier (expiration_date) WHERE expiration_date IS NOT NULL;
+CREATE INDEX IF NOT EXISTS member_tier_begins ON member_tier (next_start) WHERE next_start IS NOT NULL;
 
 CREATE TABLE IF NOT EXISTS earning_rule (
   id text PRIMARY KEY,

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -43,11 +43,13 @@ class Store:
         self.project_id = "proj_" + hashlib.sha256(config.application_id.encode()).hexdigest()[:24]
         self.wake: Callable[[], None] = lambda: None
         """Called after a commit that announced something; the sender sets it."""
-        self.settle: Callable[[Work], Awaitable[None]] | None = None
-        """Called at the end of a transaction that announced something, and part of it; the application sets it."""
         self._pool: asyncpg.Pool[Any] | None = None
         self._opening = asyncio.Lock()
         self._webhooks: list[asyncpg.Record] = []
+        self.before_commit: Callable[[Work], Awaitable[None]] = _nothing
+        """What follows from a transaction in the same transaction; the application sets it."""
+        self.nightly = asyncio.Lock()
+        """Held while the jobs of a night are done."""
 
     async def pool(self) -> "asyncpg.Pool[Any]":
         if self._pool is None:
@@ -65,14 +67,16 @@ class Store:
             self._pool = None
 
     @contextlib.asynccontextmanager
-    async def work(self) -> AsyncIterator[Work]:
-        """The transaction of this request: commits at the end, with its webhooks, or rolls back on any error."""
+    async def work(self, now: datetime | None = None) -> AsyncIterator[Work]:
+        """The transaction of this request: commits at the end, with its webhooks, or rolls back on any error.
+
+        `now` is the moment that it happens at, where that is not the present: a midnight that is made up for.
+        """
         async with (await self.pool()).acquire() as connection, connection.transaction():
-            work = Work(connection, self.clock.now(), self.config, self.faults)
+            work = Work(connection, now or self.clock.now(), self.config, self.faults)
             yield work
+            await self.before_commit(work)
             if work.announced:
-                if self.settle is not None:
-                    await self.settle(work)
                 await outbox.write(work, self._webhooks, self.project_id)
                 await entries.write(work)
         if work.announced:
@@ -113,6 +117,7 @@ class Store:
         async with (await self.pool()).acquire() as connection:
             await connection.execute(
                 "TRUNCATE setting, customer, campaign, voucher, point_transaction, earning_rule, customer_order, "
+                "point_bucket, pending_points, loyalty_tier, member_tier, "
                 "redemption, publication, custom_event, reward, reward_assignment, activity, product, metadata_schema, "
                 "validation_rule, validation_rule_assignment, segment, segment_member, "
                 "webhook, delivery"
@@ -190,6 +195,10 @@ class Store:
 
 TheStore = NamedDependency[Store]
 """How a handler asks for the store."""
+
+
+async def _nothing(_work: Work) -> None:
+    """Follows from a transaction where no application is around, as in a test of the store alone."""
 
 
 async def _keep(_connection: object) -> None:

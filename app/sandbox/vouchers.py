@@ -20,19 +20,29 @@ from app.sandbox.store import Store, TheStore
 from app.sandbox.work import Work
 
 CARD_SUMS = """
-  v.initial_points + coalesce(sum(t.points) FILTER (WHERE t.type IN ('POINTS_ACCRUAL', 'POINTS_ADDITION')), 0)::bigint
-    AS lifetime,
-  -coalesce(sum(t.points) FILTER (WHERE t.type = 'POINTS_REMOVAL'), 0)::bigint AS subtracted,
-  -coalesce(sum(t.points) FILTER (WHERE t.type = 'POINTS_REDEMPTION'), 0)::bigint AS redeemed
+  v.initial_points + coalesce(sum(t.points) FILTER (WHERE t.type IN
+    ('POINTS_ACCRUAL', 'POINTS_ADDITION', 'POINTS_TRANSFER_IN', 'PENDING_POINTS_ACTIVATION')), 0)::bigint AS lifetime,
+  -coalesce(sum(t.points) FILTER (WHERE t.type IN ('POINTS_REMOVAL', 'POINTS_TRANSFER_OUT')), 0)::bigint AS subtracted,
+  -coalesce(sum(t.points) FILTER (WHERE t.type IN ('POINTS_REDEMPTION', 'POINTS_REFUND')), 0)::bigint AS redeemed,
+  -coalesce(sum(t.points) FILTER (WHERE t.type = 'POINTS_EXPIRATION'), 0)::bigint AS expired
 """
-"""A card's sums from its ledger `t`: what it ever got, what was taken off it, what was spent."""
+"""A card's sums from its ledger `t`: what it ever got, what was taken off it, what was spent, what expired."""
 SELECT = f"""
-  SELECT v.*, c.name AS campaign, c.active AS campaign_active, s.lifetime, s.subtracted, s.redeemed,
+  SELECT v.*, c.name AS campaign, c.active AS campaign_active, s.lifetime, s.subtracted, s.redeemed, s.expired,
+    c.doc #> '{{voucher,loyalty_card,expiration_rules}}' AS expiration_rules,
+    n.expires_at AS next_expiration_date, n.points AS next_expiration_points,
+    (SELECT sum(points) FROM pending_points p WHERE p.voucher_id = v.id AND state = 'PENDING')::bigint
+      AS pending_points,
+    EXISTS (SELECT 1 FROM loyalty_tier l WHERE l.campaign_id = v.campaign_id) AS tiered,
     {listed_for("voucher", "v.id")}
   FROM voucher v JOIN campaign c ON c.id = v.campaign_id
   CROSS JOIN LATERAL (
     SELECT {CARD_SUMS} FROM point_transaction t WHERE t.voucher_id = v.id
   ) s
+  LEFT JOIN LATERAL (
+    SELECT b.expires_at, b.points FROM point_bucket b
+    WHERE b.voucher_id = v.id AND b.points > 0 AND b.expires_at < 'infinity' ORDER BY b.expires_at LIMIT 1
+  ) n ON true
 """
 
 

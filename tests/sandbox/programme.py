@@ -14,8 +14,15 @@ async def send(api: httpx.AsyncClient, method: str, path: str, body: Any = None,
     return answer.json() if answer.content else None
 
 
-async def loyalty(api: httpx.AsyncClient, points: int = 0, *, auto_join: bool = False) -> dict[str, Any]:
-    """A programme that gives a point for each full 100 of an order's total."""
+async def loyalty(
+    api: httpx.AsyncClient,
+    points: int = 0,
+    *,
+    auto_join: bool = False,
+    expires: dict[str, Any] | None = None,
+    **more: Any,
+) -> dict[str, Any]:
+    """A programme that gives a point for each full 100 of an order's total. `expires` are its expiration rules."""
     campaign: dict[str, Any] = await send(
         api,
         "POST",
@@ -25,9 +32,10 @@ async def loyalty(api: httpx.AsyncClient, points: int = 0, *, auto_join: bool = 
             "auto_join": auto_join,
             "voucher": {
                 "type": "LOYALTY_CARD",
-                "loyalty_card": {"points": points},
+                "loyalty_card": {"points": points, **({"expiration_rules": expires} if expires else {})},
                 "code_config": {"pattern": "L-#######"},
             },
+            **more,
         },
     )
     await rule(api, "order.paid", proportional("total_amount", 100, 1))
@@ -110,3 +118,26 @@ async def balance(api: httpx.AsyncClient, card: str) -> int:
     moved = sum(row["details"]["balance"]["points"] for row in rows)
     assert shown["loyalty_card"]["balance"] == campaign["voucher"]["loyalty_card"]["points"] + moved
     return int(shown["loyalty_card"]["balance"])
+
+
+async def travel(api: httpx.AsyncClient, moment: str) -> None:
+    """Set the sandbox's clock; what is due by then is done."""
+    await send(api, "POST", "/sandbox/clock", {"set": moment})
+
+
+async def buckets(api: httpx.AsyncClient, card: str) -> dict[str | None, int]:
+    """The points of a card by the day on which they expire (None: never)."""
+    rows = await send(api, "GET", f"/v1/loyalties/{LOYALTY}/members/{card}/points-expiration?limit=100")
+    return {row.get("expires_at"): row["bucket"]["total_points"] for row in rows["data"]}
+
+
+async def event(
+    api: httpx.AsyncClient, name: str, customer: str = "u-1", *, metadata: dict[str, Any] | None = None, **more: Any
+) -> None:
+    """A custom event of this customer; `more` goes into what it says of the customer."""
+    body = {"event": name, "customer": {"source_id": customer, **more}, "metadata": metadata or {}}
+    await send(api, "POST", "/v1/events", body)
+
+
+async def adjust(api: httpx.AsyncClient, card: str, points: int) -> None:
+    await send(api, "POST", f"/v1/loyalties/members/{card}/balance", {"points": points})

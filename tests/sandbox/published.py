@@ -15,6 +15,10 @@ NULL_IN_SAMPLES = {"referral", "loyalty"}
 """Required and not nullable by the schema of custom events, and null in the sample beside it."""
 REQUIRED_AGAINST_SAMPLES = (("RedemptionRewardResult",), ("PublicationsDistributionItemBase", "properties", "metadata"))
 """Schemas that require what is declared nowhere, or what the sample beside them has not."""
+LISTS_IN_SAMPLES = (("EventVoucherLoyaltyCardPointsExpiredData", "properties", "buckets"),)
+"""One object by the schema, and a list of them in the sample beside it."""
+PENDING_BALANCE = {"required": ["points", "total", "object", "related_object", "operation_type"]}
+"""The balance of pending points as all samples and the API's own answer have it: without `balance` and `type`."""
 FOLDER = Path(__file__).parents[3] / "shared" / "openapi"
 
 
@@ -30,6 +34,15 @@ def _document(name: str) -> dict[str, Any]:
             schema = schema and schema[each]
         if schema:
             del schema["required"]
+    for schema in document["components"]["schemas"].values():
+        if "voucher_pending_points_balance" in (schema.get("properties") or {}):
+            schema["properties"]["voucher_pending_points_balance"] = PENDING_BALANCE
+    for schema_name, *inside, last in LISTS_IN_SAMPLES:
+        schema = document["components"]["schemas"].get(schema_name)
+        for each in inside:
+            schema = schema and schema[each]
+        if schema:
+            schema[last] = {"type": "array", "items": schema[last]}
     return document
 
 

@@ -68,9 +68,11 @@ async def test_rules_are_made_and_answered_as_a_list(api: httpx.AsyncClient) -> 
 @pytest.mark.parametrize(
     ("rule_body", "status"),
     [
-        ({"event": "order.paid", "loyalty": proportional("metadata", 1, 1)}, 501),
+        ({"event": "customer.referred", "loyalty": {"type": "FIXED", "points": 1}}, 501),
+        ({"event": "order.paid", "loyalty": {"type": "FIXED", "points_formula": "1 + 1"}}, 501),
+        ({"event": "order.paid", "loyalty": proportional("metadata", 1, 1)}, 400),
         ({"event": "customer.segment.entered", "loyalty": {"type": "FIXED", "points": 1}}, 400),
-        ({"event": "order.paid", "loyalty": {"type": "FIXED", "points": 1}, "pending_points": {}}, 501),
+        ({"event": "order.paid", "loyalty": {"type": "FIXED", "points": 1}, "pending_points": {}}, 400),
         ({"event": "order.paid", "loyalty": {"type": "FIXED"}}, 400),
         ({"event": "order.paid", "loyalty": proportional("amount", 0, 1)}, 400),
         ({"event": "signup", "loyalty": proportional("amount", 1, 1)}, 400),
@@ -90,7 +92,7 @@ async def test_a_rule_that_cannot_be_kept_is_refused(api: httpx.AsyncClient, rul
     [
         ({"type": "GIFT_VOUCHER"}, 501),
         ({"type": "DISCOUNT_VOUCHER", "discount": {"type": "UNIT", "unit_off": 1}}, 501),
-        ({"type": "LOYALTY_CARD", "loyalty_card": {"points": 1, "expiration_rules": {"period_type": "MONTH"}}}, 501),
+        ({"type": "LOYALTY_CARD", "loyalty_card": {"points": 1, "expiration_rules": {"period_type": "MONTH"}}}, 400),
         ({"type": "DISCOUNT_VOUCHER", "discount": {"type": "PERCENT", "percent_off": 101}}, 400),
         ({"type": "DISCOUNT_VOUCHER", "discount": {"type": "AMOUNT"}}, 400),
         ({"type": "DISCOUNT_VOUCHER"}, 400),

@@ -112,9 +112,11 @@ async def test_webhooks_fit_the_published_schemas(api: httpx.AsyncClient, sink: 
         *("voucher.enabled", "voucher.disabled", "campaign.created", "campaign.enabled", "campaign.disabled"),
         *("redemption.succeeded", "redemption.failed", "redemption.rollback.succeeded"),
         *("voucher.loyalty_card.points_added", "voucher.loyalty_card.transaction.created"),
+        "campaign.earning_rule.assigned",  # has a name, and no published data
     }
     for each in sink.got:
-        check_webhook(each.type, each.body["data"])
+        if each.type != "campaign.earning_rule.assigned":
+            check_webhook(each.type, each.body["data"])
 
 
 def _drive(url: str) -> dict[str, Any]:
