@@ -8,7 +8,7 @@ from typing import Any
 from litestar import Router, delete, get, post, put
 from litestar.params import FromPath
 
-from app.sandbox import campaigns, render, rules
+from app.sandbox import campaigns, render, rules, segments
 from app.sandbox.errors import NotEmulated
 from app.sandbox.loyalties import LOYALTY
 from app.sandbox.read import AnyRequest, flag, page, read_json, read_object
@@ -23,6 +23,9 @@ async def create_rules(campaign: FromPath[str], request: AnyRequest, store: TheS
     made = rules.read(await read_json(request))
     async with store.work() as work:
         row = await campaigns.found(work, campaign, LOYALTY)
+        for rule in made:
+            if "segment" in rule:
+                await segments.activate(work, rule["segment"]["id"])
         return [render.earning_rule(await rules.insert(work, row, rule)) for rule in made]
 
 

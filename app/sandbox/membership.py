@@ -129,7 +129,7 @@ async def facts_of(
             found[row["customer_id"]]["events"][row["type"]] = row["count"]
     if any(field.startswith("loyalty") for field in fields):
         for row in await work.all(_CARD_POINTS, ids):
-            found[row["holder_id"]]["points"][row["campaign"]] = render.loyalty_card(row)["balance"]
+            found[row["holder_id"]]["points"][row["campaign"]] = render.card_balance(row)
     return found
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import asyncpg
 
-from app.sandbox import conditions, expiry, render, segments, targets, windows
+from app.sandbox import conditions, expiry, render, targets, windows
 from app.sandbox.calculation import BASES
 from app.sandbox.errors import NotEmulated, invalid_payload, not_found
 from app.sandbox.ids import new_id
@@ -134,8 +134,6 @@ def _refuse_formula(given: dict[str, Any]) -> None:
 
 
 async def insert(work: Work, campaign: asyncpg.Record, rule: dict[str, Any]) -> asyncpg.Record:
-    if "segment" in rule:
-        await segments.activate(work, rule["segment"]["id"])
     row = await work.one(
         "INSERT INTO earning_rule (id, campaign_id, event, active, doc, created_at) VALUES ($1, $2, $3, $4, $5, $6) "
         "RETURNING *",

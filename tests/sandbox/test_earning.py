@@ -7,8 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.sandbox import earning
-from app.sandbox.app import Sandbox
 from app.sandbox.calculation import Basis, mapped, points
 from app.sandbox.clock import parse_time
 from app.sandbox.windows import is_open
@@ -190,28 +188,6 @@ async def test_a_rule_earns_in_its_time_only(api: httpx.AsyncClient) -> None:
         await travel(api, f"2026-01-{moment}:00Z")
         await buy(api, f"o-{place}", 100)
     assert await balance(api, card) == 3 + 1000
-
-
-async def test_a_segment_rule_earns_for_its_segment(api: httpx.AsyncClient, sandbox: Sandbox, sink: Sink) -> None:
-    """Whoever enters the segment of a rule gets its points, once for each entering; a member of another does not."""
-    await loyalty(api, auto_join=True)
-    fixed = {"type": "FIXED", "points": 9}
-    made = await rule(api, "customer.segment.entered", fixed, segment={"id": "seg_a"})
-    assert made["segment"] == {"id": "seg_a"}
-    check_answer("GET", ONE, await send(api, "GET", f"{RULES}/{made['id']}"))
-    await send(api, "POST", "/v1/customers", {"source_id": "u-1"})
-    for segment in ("seg_a", "seg_b"):
-        async with sandbox.store.work() as work:
-            customer = await work.one("SELECT * FROM customer WHERE source_id = 'u-1' FOR UPDATE")
-            assert customer is not None
-            cause = work.event("customer.segment.entered", customer["id"])
-            await earning.earn(work, customer, cause.type, cause, segment={"id": segment, "name": "A"})
-    card = await join(api)
-    assert await balance(api, card) == 9
-    [row] = (await send(api, "GET", f"/v1/loyalties/members/{card}/transactions"))["data"]
-    assert row["details"]["segment"] == {"id": "seg_a", "name": "A"}
-    [told] = await sink.wait(1, "voucher.loyalty_card.transaction.created")
-    assert told["data"]["segment"] == {"id": "seg_a", "name": "A"}
 
 
 async def test_a_rule_is_changed_and_deleted(api: httpx.AsyncClient, sink: Sink) -> None:
