@@ -19,6 +19,7 @@ from app.sandbox import (
     earning_rules,
     events,
     loyalties,
+    member_history,
     metadata,
     nightly,
     orders,
@@ -31,6 +32,7 @@ from app.sandbox import (
     rollbacks,
     segmentio,
     tiers,
+    transfers,
     validations,
     vouchers,
 )
@@ -106,6 +108,7 @@ V1: list[Any] = [
     earning_rules,
     events,
     loyalties,
+    member_history,
     metadata,
     orders,
     pending,
@@ -116,6 +119,7 @@ V1: list[Any] = [
     rewards,
     rollbacks,
     tiers,
+    transfers,
     validations,
     vouchers,
 ]
