@@ -52,7 +52,9 @@ NAMES = (
         "expiration_date",
     ),
     *("properties", "related_object", "loyalty_card", "first_name", "active", "calculation_type", "total_amount"),
-    *("reward", "parameters", "attributes"),
+    *("reward", "parameters", "attributes", "expiration_rules", "period_type", "period_value", "rounding_type"),
+    *("pending_points", "from", "to", "earning_rules", "rewards", "multiplier", "expiration_type", "order_items"),
+    *("loyalty_tiers_expiration", "qualification_type", "validity_hours", "validity_timeframe", "interval", "set"),
 )
 WORDS = (
     *("u-1", LOYALTY, COUPONS, "PAID", "CREATED", "voucher", "DISCOUNT_VOUCHER", "LOYALTY_CARD", "PERCENT", "AMOUNT"),
@@ -74,6 +76,8 @@ POSTS = (
     *("/v1/campaigns", "/v1/loyalties", "/v1/products", f"/v1/loyalties/{LOYALTY}/members"),
     *(f"/v1/loyalties/{LOYALTY}/earning-rules", "/v1/loyalties/members/{card}/balance"),
     *("/v1/rewards", f"/v1/loyalties/{LOYALTY}/rewards", "/v1/loyalties/members/{card}/redemption"),
+    *(f"/v1/loyalties/{LOYALTY}/tiers", f"/v1/loyalties/{LOYALTY}/qualifications"),
+    *(f"/v1/loyalties/{LOYALTY}/members/{{card}}/transfers", "/v1/loyalties/members/{card}/pending-points/x/balance"),
     *("/segmentio/customer-processing", "/segmentio/event-processing", "/segmentio/group-processing"),
     *("/sandbox/metadata-schemas", "/sandbox/clock", "/sandbox/faults"),
 )
@@ -81,6 +85,8 @@ GETS = (
     *("/v1/customers", "/v1/orders", "/v1/vouchers", "/v1/campaigns", "/v1/publications", "/v1/redemptions"),
     *("/v1/products", "/v1/customers/{word}", "/v1/vouchers/{word}", "/v1/loyalties/members/{word}/transactions"),
     *("/v1/rewards", "/v1/rewards/{word}", "/v1/loyalties/members/{word}/rewards"),
+    *(f"/v1/loyalties/{LOYALTY}/tiers", f"/v1/loyalties/{LOYALTY}/transactions", "/v1/loyalties/members/{word}/tiers"),
+    *(f"/v1/loyalties/{LOYALTY}/pending-points", "/v1/loyalties/members/{word}/activity"),
     *("/sandbox/requests", "/sandbox/deliveries"),
 )
 scalars = (

@@ -1,0 +1,110 @@
+"""What happened to a member and in a programme, and what an order would earn.
+
+documented: `GET …/members/{m}/activity` and `GET /loyalties/{c}/transactions` by cursor; `POST …/qualifications`
+estimates by the rules for paid orders, of an order that is stored or described, for a member or, where the programme
+lets customers join by themselves, for anybody; its errors. inferred: a member's activity is what the holder's has of
+this programme; what is described of an order is laid over the stored one; nothing is stored by an estimate.
+"""
+
+# ruff: noqa: S608 - what is put together here are constants; values are parameters
+
+from typing import Any
+
+from litestar import Router, get, post
+from litestar.params import FromPath
+
+from app.sandbox import campaigns, customers, earning, orders, publications, render, tiering
+from app.sandbox.entries import shown
+from app.sandbox.errors import Failure, NotEmulated, invalid_payload
+from app.sandbox.loyalties import LOYALTY, member
+from app.sandbox.read import AnyRequest, argument, flag, mapping, order, page, read_object, text
+from app.sandbox.store import TheStore
+
+
+@get(["/loyalties/members/{reference:str}/activity", "/loyalties/{campaign:str}/members/{reference:str}/activity"])
+async def list_activity(reference: FromPath[str], request: AnyRequest, store: TheStore) -> dict[str, Any]:
+    limit, _ = page(request)
+    direction, beyond = _direction(request)
+    async with store.work() as work:
+        card = await member(work, reference, request.path_params.get("campaign"))
+        rows = await work.all(
+            "SELECT * FROM activity WHERE customer_id = $1 AND campaign_id = $2 "
+            f"AND ($3::text IS NULL OR seq {beyond} (SELECT seq FROM activity WHERE id = $3)) "
+            f"ORDER BY seq {direction} LIMIT $4",
+            card["holder_id"],
+            card["campaign_id"],
+            argument(request, "starting_after_id"),
+            limit + 1,
+        )
+    return render.cursor_list([shown(row) for row in rows], limit)
+
+
+@get("/loyalties/{campaign:str}/transactions")
+async def list_transactions(campaign: FromPath[str], request: AnyRequest, store: TheStore) -> dict[str, Any]:
+    limit, _ = page(request)
+    if flag(request, "filters") or any(name.startswith("filters") for name in request.query_params):
+        raise NotEmulated("Filtering transactions by `filters`")
+    direction, beyond = _direction(request)
+    async with store.work() as work:
+        row = await campaigns.found(work, campaign, LOYALTY)
+        rows = await work.all(
+            "SELECT * FROM point_transaction WHERE campaign_id = $1 "
+            f"AND ($2::text IS NULL OR seq {beyond} (SELECT seq FROM point_transaction WHERE id = $2)) "
+            f"ORDER BY seq {direction} LIMIT $3",
+            row["id"],
+            argument(request, "starting_after_id"),
+            limit + 1,
+        )
+    return render.cursor_list([render.transaction(each) for each in rows], limit)
+
+
+def _direction(request: AnyRequest) -> tuple[str, str]:
+    newest_first = order(request, {"id": "seq", "created_at": "seq"}, "-id").startswith("seq DESC")
+    return ("DESC", "<") if newest_first else ("ASC", ">")
+
+
+@post("/loyalties/{campaign:str}/qualifications", status_code=200)
+async def estimate_points(campaign: FromPath[str], request: AnyRequest, store: TheStore) -> dict[str, Any]:
+    body = await read_object(request)
+    for name in ("customer", "order"):
+        if not isinstance(body.get(name), dict):
+            raise invalid_payload(f"Property .{name} must be object")
+    who, given = mapping(body, "customer"), mapping(body, "order")
+    wanted = orders.read(given, ".order")
+    async with store.work() as work:
+        row = await campaigns.found(work, campaign, LOYALTY)
+        publications.refuse_inactive(work, row)
+        reference = text(who, "id", at=".customer") or text(who, "source_id", at=".customer")
+        customer = await customers.find(work, reference) if reference else None
+        card = await publications.held(work, row, customer) if customer is not None else None
+        if card is None and not row["doc"].get("auto_join"):
+            raise Failure(
+                400,
+                "campaign_not_allow_auto_join",
+                f"Loyalty campaign '{row['id']}' does not allow auto-join for non-members",
+                "Given campaign does not allow auto-join",
+            )
+        if card is not None and not card["active"]:
+            raise Failure(
+                400,
+                "loyalty_card_not_active",
+                f"Customer's loyalty card '{card['code']}' is not active",
+                "Given customer's loyalty card is not active",
+            )
+        named = wanted.id or wanted.source_id
+        stored = await orders.find(work, named) if named else None
+        metadata = {**(customer["doc"]["metadata"] if customer is not None else {}), **mapping(who, "metadata")}
+        points = await earning.estimate(
+            work,
+            row,
+            orders.merged(stored["doc"] if stored is not None else None, wanted.doc),
+            metadata,
+            await tiering.of_card(work, card) if card is not None else None,
+        )
+    return {
+        "campaign": {"id": row["id"], "name": row["name"], "object": "campaign"},
+        "points_estimation": points,
+    }
+
+
+router = Router("/", route_handlers=[list_activity, list_transactions, estimate_points])
