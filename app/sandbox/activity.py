@@ -5,17 +5,15 @@ customer. inferred: what is announced to webhooks is what the activity has; rede
 all else is `EFFECT` (as `customer.order.paid` in the published samples); `start_date` and `end_date` are inclusive.
 """
 
-from datetime import datetime
 from typing import Any
 
 from litestar import Router, get
 from litestar.params import FromPath
 
 from app.sandbox import customers, render
-from app.sandbox.clock import parse_time
 from app.sandbox.entries import CATEGORIES, shown
 from app.sandbox.errors import invalid_query
-from app.sandbox.read import AnyRequest, argument, order, page
+from app.sandbox.read import AnyRequest, argument, moment, order, page
 from app.sandbox.store import TheStore
 
 
@@ -46,20 +44,12 @@ async def list_activity(reference: FromPath[str], request: AnyRequest, store: Th
             category,
             argument(request, "campaign_id"),
             argument(request, "campaign_type"),
-            _moment(request, "start_date"),
-            _moment(request, "end_date"),
+            moment(request, "start_date"),
+            moment(request, "end_date"),
             argument(request, "starting_after_id"),
             limit + 1,
         )
     return render.cursor_list([shown(row) for row in rows], limit)
-
-
-def _moment(request: AnyRequest, name: str) -> datetime | None:
-    given = argument(request, name)
-    try:
-        return parse_time(given) if given is not None else None
-    except ValueError as error:
-        raise invalid_query(f"Property .{name} cannot be recognized as a ISO-8601 compliant date") from error
 
 
 router = Router("/", route_handlers=[list_activity])

@@ -21,6 +21,8 @@ _LETTERS = {
     "rew": 24,
     "rewa": 24,
     "rewr": 24,
+    "pc": 24,
+    "del": 24,
 }
 
 

@@ -110,6 +110,7 @@ class Store:
             await connection.execute(
                 "TRUNCATE setting, customer, campaign, voucher, point_transaction, earning_rule, customer_order, "
                 "redemption, publication, custom_event, reward, reward_assignment, activity, product, metadata_schema, "
+                "sku, product_collection, "
                 "webhook, delivery"
             )
         self.clock.reset()
