@@ -13,6 +13,7 @@ from litestar.types import Receive, Scope, Send
 
 from app.sandbox import (
     activity,
+    assets,
     campaigns,
     control,
     customers,
@@ -59,6 +60,7 @@ class Sandbox:
         self.litestar = Litestar(
             route_handlers=[
                 Router("/v1", route_handlers=[module.router for module in V1]),
+                assets.router,
                 segmentio.router,
                 control.router,
             ],

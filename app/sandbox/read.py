@@ -150,11 +150,12 @@ def flag(request: AnyRequest, name: str) -> bool:
 
 def page(request: AnyRequest, most_pages: int = 100) -> tuple[int, int]:
     """`limit` and `page` of an older list, as LIMIT and OFFSET."""
-    limit = _count(request, "limit", 10, 100)
-    return limit, (_count(request, "page", 1, most_pages) - 1) * limit
+    limit = count(request, "limit", 10, 100)
+    return limit, (count(request, "page", 1, most_pages) - 1) * limit
 
 
-def _count(request: AnyRequest, name: str, default: int, most: int) -> int:
+def count(request: AnyRequest, name: str, default: int, most: int) -> int:
+    """A number from 1 of the query string."""
     given = argument(request, name)
     if given is None:
         return default
