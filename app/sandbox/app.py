@@ -43,9 +43,12 @@ from app.sandbox.work import CALL
 log = structlog.get_logger()
 _DOCUMENTED = {
     "/v1/campaigns/{}": {"PUT", "DELETE"},
+    "/v1/customers/importCSV": {"POST"},
     "/v1/loyalties/{}": {"PUT", "DELETE"},
     "/v1/loyalties/{}/earning-rules/{}": {"PUT", "DELETE"},
+    "/v1/products/importCSV": {"POST"},
     "/v1/rewards/{}": {"PUT", "DELETE"},
+    "/v1/skus/importCSV": {"POST"},
     "/v1/vouchers": {"POST"},
     "/v1/vouchers/{}": {"POST", "PUT", "DELETE"},
 }

@@ -24,7 +24,7 @@ class SandboxConfig:
     webhook_timeout: float = 10.0
     """Seconds that a receiver has to answer; Voucherify gives 10."""
     calls_per_minute: int = 2000
-    """What the rate-limit headers count down from (plan "Organization"). Nothing is refused because of it."""
+    """What the rate-limit headers count down from (plan "Organization") while `/sandbox/limits` limits nothing."""
 
     @classmethod
     def of(cls, settings: Settings) -> "SandboxConfig":

@@ -101,6 +101,27 @@ async def clear_faults(store: TheStore) -> dict[str, Any]:
     return store.faults.shown()
 
 
+@get("/sandbox/limits")
+async def get_limits(store: TheStore) -> dict[str, Any]:
+    return store.limits.shown()
+
+
+@post("/sandbox/limits", status_code=200)
+async def set_limits(request: AnyRequest, store: TheStore) -> dict[str, Any]:
+    """`{"calls_per_minute": 100}`, `{"calls_per_hour": 100}` or both; null switches one off."""
+    try:
+        store.limits.change(await read_object(request))
+    except ValueError as error:
+        raise invalid_payload(str(error)) from error
+    return store.limits.shown()
+
+
+@delete("/sandbox/limits", status_code=200)
+async def clear_limits(store: TheStore) -> dict[str, Any]:
+    store.limits.clear()
+    return store.limits.shown()
+
+
 @get("/sandbox/requests")
 async def list_requests(request: AnyRequest, edge: TheEdge) -> dict[str, Any]:
     """The last requests to the API, oldest first; filters: `method`, `path` (how it begins), `limit` (the last)."""
@@ -162,7 +183,7 @@ async def define_schema(request: AnyRequest, store: TheStore) -> dict[str, Any]:
 
 @post("/sandbox/reset", status_code=200)
 async def reset(store: TheStore, edge: TheEdge) -> dict[str, Any]:
-    """Back to the first start: no data, no log, real time, no faults, the configured webhook targets."""
+    """Back to the first start: no data, no log, real time, no faults or limits, the configured webhook targets."""
     await store.wipe()
     edge.log.clear()
     return {"status": "ok"}
@@ -178,6 +199,9 @@ router = Router(
         get_faults,
         set_faults,
         clear_faults,
+        get_limits,
+        set_limits,
+        clear_limits,
         list_requests,
         clear_requests,
         list_webhooks,

@@ -23,6 +23,7 @@ from app.sandbox.clock import Clock
 from app.sandbox.config import SandboxConfig
 from app.sandbox.faults import Faults
 from app.sandbox.ids import new_id
+from app.sandbox.limits import Limits
 from app.sandbox.work import Work
 
 SCHEMA = Path(__file__).with_name("schema.sql")
@@ -40,6 +41,7 @@ class Store:
         self.config = config
         self.clock = Clock()
         self.faults = Faults()
+        self.limits = Limits(config.calls_per_minute)
         self.project_id = "proj_" + hashlib.sha256(config.application_id.encode()).hexdigest()[:24]
         self.wake: Callable[[], None] = lambda: None
         """Called after a commit that announced something; the sender sets it."""
@@ -105,7 +107,7 @@ class Store:
         )
 
     async def wipe(self) -> None:
-        """Back to the first start: no data, real time, no faults, the configured webhooks."""
+        """Back to the first start: no data, real time, no faults, no limits, the configured webhooks."""
         async with (await self.pool()).acquire() as connection:
             await connection.execute(
                 "TRUNCATE setting, customer, campaign, voucher, point_transaction, earning_rule, customer_order, "
@@ -115,6 +117,7 @@ class Store:
             )
         self.clock.reset()
         self.faults.clear()
+        self.limits.clear()
         await self._first_start()
 
     async def _open(self) -> "asyncpg.Pool[Any]":
