@@ -8,14 +8,15 @@ from urllib.parse import urlsplit
 
 from litestar import Router, delete, get, post
 from litestar.enums import MediaType
+from litestar.params import FromPath
 from litestar.response import Response
 
 from app.sandbox import metadata, webhooks
 from app.sandbox.clock import iso, parse_time
 from app.sandbox.edge import TheEdge
-from app.sandbox.errors import FIDELITY_PAGE, invalid_payload
+from app.sandbox.errors import FIDELITY_PAGE, invalid_payload, not_found
 from app.sandbox.read import AnyRequest, argument, number, page, read_object, text
-from app.sandbox.store import TheStore
+from app.sandbox.store import Store, TheStore
 
 _FURTHEST = 100 * 366 * 86400
 _PAGE = f"""<!doctype html>
@@ -174,6 +175,31 @@ async def list_deliveries(request: AnyRequest, store: TheStore) -> dict[str, Any
     return {"data": [dict(row) for row in rows]}
 
 
+@post("/sandbox/deliveries/{delivery:str}/resend", status_code=202)
+async def resend_delivery(delivery: FromPath[str], store: TheStore) -> dict[str, Any]:
+    """Send it now, whatever became of it: the same body, signed again, with its retries anew."""
+    sent = await webhooks.send_again(store, delivery)
+    if sent is None:
+        raise not_found("delivery", delivery)
+    return sent
+
+
+@post("/sandbox/webhooks/{webhook:str}/enable", status_code=200)
+async def enable_webhook(webhook: FromPath[str], store: TheStore) -> dict[str, Any]:
+    return await _switched(store, webhook, active=True)
+
+
+@post("/sandbox/webhooks/{webhook:str}/disable", status_code=200)
+async def disable_webhook(webhook: FromPath[str], store: TheStore) -> dict[str, Any]:
+    return await _switched(store, webhook, active=False)
+
+
+async def _switched(store: Store, webhook: str, *, active: bool) -> dict[str, Any]:
+    if not await webhooks.switch(store, webhook, active=active):
+        raise not_found("webhook", webhook)
+    return {"data": [each for each in await webhooks.overview(store) if each["id"] == webhook]}
+
+
 @post("/sandbox/metadata-schemas", status_code=200)
 async def define_schema(request: AnyRequest, store: TheStore) -> dict[str, Any]:
     body = await read_object(request)
@@ -206,7 +232,10 @@ router = Router(
         clear_requests,
         list_webhooks,
         set_webhooks,
+        enable_webhook,
+        disable_webhook,
         list_deliveries,
+        resend_delivery,
         define_schema,
         reset,
     ],
