@@ -17,6 +17,7 @@ from app.sandbox import (
     campaigns,
     control,
     customers,
+    dashboard,
     events,
     loyalties,
     metadata,
@@ -66,6 +67,7 @@ class Sandbox:
                 assets.router,
                 segmentio.router,
                 control.router,
+                dashboard.router,
             ],
             dependencies={
                 "store": Provide(lambda: self.store, sync_to_thread=False),

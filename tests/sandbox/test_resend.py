@@ -49,7 +49,7 @@ async def test_a_webhook_that_waits_for_its_retry_goes_at_once(api: httpx.AsyncC
 
 
 async def test_a_webhook_that_is_off_is_switched_on_first(api: httpx.AsyncClient, sink: Sink) -> None:
-    """Re-sending to it is refused with what to do; switched on it goes out, and what happened meanwhile was not for it."""
+    """Re-sending to it is refused with what to do; switched on, it goes out."""
     hooks = (await send(api, "GET", "/sandbox/webhooks"))["data"]
     [project] = [hook for hook in hooks if hook["object"] == "webhook"]
     at = f"/sandbox/webhooks/{project['id']}"
