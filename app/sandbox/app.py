@@ -13,9 +13,11 @@ from litestar.types import Receive, Scope, Send
 
 from app.sandbox import (
     activity,
+    assets,
     campaigns,
     control,
     customers,
+    dashboard,
     earning_rules,
     events,
     loyalties,
@@ -25,6 +27,7 @@ from app.sandbox import (
     orders,
     pending,
     point_buckets,
+    product_collections,
     products,
     publications,
     redemptions,
@@ -32,6 +35,7 @@ from app.sandbox import (
     rollbacks,
     segmentio,
     segments,
+    skus,
     tiers,
     transfers,
     validation_rules,
@@ -49,9 +53,11 @@ from app.sandbox.work import CALL, Work
 log = structlog.get_logger()
 _DOCUMENTED = {
     "/v1/campaigns/{}": {"PUT", "DELETE"},
+    "/v1/customers/importCSV": {"POST"},
     "/v1/loyalties/{}": {"PUT", "DELETE"},
-    "/v1/products/{}": {"PUT", "DELETE"},
+    "/v1/products/importCSV": {"POST"},
     "/v1/rewards/{}": {"PUT", "DELETE"},
+    "/v1/skus/importCSV": {"POST"},
     "/v1/vouchers": {"POST"},
     "/v1/vouchers/{}": {"POST", "PUT", "DELETE"},
 }
@@ -67,8 +73,10 @@ class Sandbox:
         self.litestar = Litestar(
             route_handlers=[
                 Router("/v1", route_handlers=[module.router for module in V1]),
+                assets.router,
                 segmentio.router,
                 control.router,
+                dashboard.router,
             ],
             dependencies={
                 "store": Provide(lambda: self.store, sync_to_thread=False),
@@ -123,12 +131,14 @@ V1: list[Any] = [
     orders,
     pending,
     point_buckets,
+    product_collections,
     products,
     publications,
     redemptions,
     rewards,
     rollbacks,
     segments,
+    skus,
     tiers,
     transfers,
     validation_rules,

@@ -26,14 +26,17 @@ class SandboxConfig:
     time_zone: str = "UTC"
     """The project's time zone: by it days begin, at midnight points expire and tiers change."""
     calls_per_minute: int = 2000
-    """What the rate-limit headers count down from (plan "Organization"). Nothing is refused because of it."""
+    """What the rate-limit headers count down from (plan "Organization") while `/sandbox/limits` limits nothing."""
 
     @classmethod
-    def of(cls, settings: Settings) -> "SandboxConfig":
-        """The sandbox of this install, with the keys that web and worker use when they use the sandbox."""
+    def of(cls, settings: Settings, database_url: str | None = None) -> "SandboxConfig":
+        """The sandbox of this install, with the keys that web and worker use when they use the sandbox.
+
+        Without a `database_url` it is that of the settings, for which the embedded Postgres is started if need be.
+        """
         made = install_secrets(settings.data_dir)
         config = cls(
-            database_url=_database_url(settings),
+            database_url=_database_url(settings) if database_url is None else database_url,
             application_id=made.sandbox_application_id,
             secret_key=made.sandbox_secret_key,
             integration_application_id=made.sandbox_integration_application_id,

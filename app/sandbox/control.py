@@ -8,14 +8,15 @@ from urllib.parse import urlsplit
 
 from litestar import Router, delete, get, post
 from litestar.enums import MediaType
+from litestar.params import FromPath
 from litestar.response import Response
 
 from app.sandbox import metadata, nightly, webhooks
 from app.sandbox.clock import iso, parse_time
-from app.sandbox.edge import TheEdge
-from app.sandbox.errors import FIDELITY_PAGE, invalid_payload
+from app.sandbox.edge import Edge, TheEdge
+from app.sandbox.errors import FIDELITY_PAGE, Failure, invalid_payload, not_found
 from app.sandbox.read import AnyRequest, argument, number, page, read_object, text
-from app.sandbox.store import TheStore
+from app.sandbox.store import Store, TheStore
 
 _FURTHEST = 100 * 366 * 86400
 _PAGE = f"""<!doctype html>
@@ -26,6 +27,7 @@ _PAGE = f"""<!doctype html>
 door for Segment (<code>/segmentio</code>), and sends signed webhooks. It is not
 Voucherify and not affiliated with it.</p>
 <p>What it emulates and how sure that is: <code>{FIDELITY_PAGE}</code>.</p>
+<p><a href="/sandbox">The dashboard</a>, or by themselves:</p>
 <ul>
 <li><a href="/sandbox/health">/sandbox/health</a></li>
 <li><a href="/sandbox/requests">/sandbox/requests</a>: what was called, and what was answered</li>
@@ -33,6 +35,7 @@ Voucherify and not affiliated with it.</p>
 <li><a href="/sandbox/deliveries">/sandbox/deliveries</a>: the webhooks themselves</li>
 <li><a href="/sandbox/clock">/sandbox/clock</a>: the time here; POST moves it</li>
 <li><a href="/sandbox/faults">/sandbox/faults</a>: trouble on demand</li>
+<li><a href="/sandbox/limits">/sandbox/limits</a>: how many calls the plan allows</li>
 <li><code>POST /sandbox/metadata-schemas</code>, <code>POST /sandbox/reset</code></li>
 </ul></html>"""
 
@@ -64,7 +67,11 @@ async def move_clock(request: AnyRequest, store: TheStore) -> dict[str, Any]:
 
     What is due by the new time is done before this answers.
     """
-    body = await read_object(request)
+    return await moved(store, await read_object(request))
+
+
+async def moved(store: Store, body: dict[str, Any]) -> dict[str, Any]:
+    """Move the clock as `body` says."""
     await store.pool()
     seconds, moment = number(body, "advance", least=-_FURTHEST, most=_FURTHEST), text(body, "set")
     if [seconds is not None, moment is not None, body.get("reset") is True].count(True) != 1:
@@ -92,8 +99,12 @@ async def get_faults(store: TheStore) -> dict[str, Any]:
 @post("/sandbox/faults", status_code=200)
 async def set_faults(request: AnyRequest, store: TheStore) -> dict[str, Any]:
     """Set the faults that are named, leave the others; see `Faults` for what there is."""
+    return await planned(store, await read_object(request))
+
+
+async def planned(store: Store, body: dict[str, Any]) -> dict[str, Any]:
     try:
-        store.faults.change(await read_object(request))
+        store.faults.change(body)
     except ValueError as error:
         raise invalid_payload(str(error)) from error
     return store.faults.shown()
@@ -103,6 +114,31 @@ async def set_faults(request: AnyRequest, store: TheStore) -> dict[str, Any]:
 async def clear_faults(store: TheStore) -> dict[str, Any]:
     store.faults.clear()
     return store.faults.shown()
+
+
+@get("/sandbox/limits")
+async def get_limits(store: TheStore) -> dict[str, Any]:
+    return store.limits.shown()
+
+
+@post("/sandbox/limits", status_code=200)
+async def set_limits(request: AnyRequest, store: TheStore) -> dict[str, Any]:
+    """`{"calls_per_minute": 100}`, `{"calls_per_hour": 100}` or both; null switches one off."""
+    return await limited(store, await read_object(request))
+
+
+async def limited(store: Store, body: dict[str, Any]) -> dict[str, Any]:
+    try:
+        store.limits.change(body)
+    except ValueError as error:
+        raise invalid_payload(str(error)) from error
+    return store.limits.shown()
+
+
+@delete("/sandbox/limits", status_code=200)
+async def clear_limits(store: TheStore) -> dict[str, Any]:
+    store.limits.clear()
+    return store.limits.shown()
 
 
 @get("/sandbox/requests")
@@ -128,7 +164,11 @@ async def list_webhooks(store: TheStore) -> dict[str, Any]:
 @post("/sandbox/webhooks", status_code=200)
 async def set_webhooks(request: AnyRequest, store: TheStore) -> dict[str, Any]:
     """`{"target_url": "http://…"}` or `{"target_urls": […]}`: everything goes there from now on, switched on."""
-    body = await read_object(request)
+    return await directed(store, await read_object(request))
+
+
+async def directed(store: Store, body: dict[str, Any]) -> dict[str, Any]:
+    """Send webhooks where `body` says."""
     given = body.get("target_urls", [body.get("target_url")])
     if not isinstance(given, list) or not all(isinstance(url, str) for url in given):
         raise invalid_payload("Payload should have required property 'target_url'")
@@ -157,6 +197,31 @@ async def list_deliveries(request: AnyRequest, store: TheStore) -> dict[str, Any
     return {"data": [dict(row) for row in rows]}
 
 
+@post("/sandbox/deliveries/{delivery:str}/resend", status_code=202)
+async def resend_delivery(delivery: FromPath[str], store: TheStore) -> dict[str, Any]:
+    """Send it now, whatever became of it: the same body, signed again, with its retries anew."""
+    sent = await webhooks.send_again(store, delivery)
+    if sent is None:
+        raise not_found("delivery", delivery)
+    return sent
+
+
+@post("/sandbox/webhooks/{webhook:str}/enable", status_code=200)
+async def enable_webhook(webhook: FromPath[str], store: TheStore) -> dict[str, Any]:
+    return await _switched(store, webhook, active=True)
+
+
+@post("/sandbox/webhooks/{webhook:str}/disable", status_code=200)
+async def disable_webhook(webhook: FromPath[str], store: TheStore) -> dict[str, Any]:
+    return await _switched(store, webhook, active=False)
+
+
+async def _switched(store: Store, webhook: str, *, active: bool) -> dict[str, Any]:
+    if not await webhooks.switch(store, webhook, active=active):
+        raise not_found("webhook", webhook)
+    return {"data": [each for each in await webhooks.overview(store) if each["id"] == webhook]}
+
+
 @post("/sandbox/metadata-schemas", status_code=200)
 async def define_schema(request: AnyRequest, store: TheStore) -> dict[str, Any]:
     body = await read_object(request)
@@ -166,10 +231,24 @@ async def define_schema(request: AnyRequest, store: TheStore) -> dict[str, Any]:
 
 @post("/sandbox/reset", status_code=200)
 async def reset(store: TheStore, edge: TheEdge) -> dict[str, Any]:
-    """Back to the first start: no data, no log, real time, no faults, the configured webhook targets."""
+    """Back to the first start: no data, no log, real time, no faults or limits, the configured webhook targets."""
+    return await wiped(store, edge)
+
+
+async def wiped(store: Store, edge: Edge) -> dict[str, Any]:
     await store.wipe()
     edge.log.clear()
     return {"status": "ok"}
+
+
+async def from_here(request: AnyRequest) -> None:
+    """Refuse what a page of another site makes a browser send: these addresses take no keys.
+
+    Raises:
+        Failure: it comes from another site's page.
+    """
+    if request.method not in {"GET", "HEAD"} and request.headers.get("sec-fetch-site") == "cross-site":
+        raise Failure(403, "forbidden", "Forbidden", "A page of another site may not change the sandbox")
 
 
 router = Router(
@@ -182,12 +261,19 @@ router = Router(
         get_faults,
         set_faults,
         clear_faults,
+        get_limits,
+        set_limits,
+        clear_limits,
         list_requests,
         clear_requests,
         list_webhooks,
         set_webhooks,
+        enable_webhook,
+        disable_webhook,
         list_deliveries,
+        resend_delivery,
         define_schema,
         reset,
     ],
+    before_request=from_here,
 )

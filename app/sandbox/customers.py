@@ -1,8 +1,10 @@
 """Customers: upserted by id or source_id from everywhere, shown with what they ordered, redeemed and hold.
 
 documented: upsert, alternates in paths, `loyalty.campaigns` by campaign name, who upserts (orders, redemptions, events,
-publications). inferred: metadata is merged key by key, and null removes a key; `customer.updated` only when something
-changed.
+publications), the filters and the cursor of the list, bulk calls upsert and send no `customer.updated`, a permanent
+deletion takes along what is connected. inferred: metadata is merged key by key, and null removes a key;
+`customer.updated` only when something changed; bulk calls are done at once, all or nothing; `before` and `after` leave
+out the moment itself; a permanent deletion leaves the cards and codes, with no holder.
 """
 
 # ruff: noqa: S608 - what is put together here are constants and columns of an allow-list; values are parameters
@@ -15,9 +17,22 @@ from litestar import Router, delete, get, post, put
 from litestar.params import FromPath
 
 from app.sandbox import membership, render
-from app.sandbox.errors import Failure, invalid_payload, not_found
+from app.sandbox.clock import iso
+from app.sandbox.errors import Failure, invalid_payload, invalid_query, not_found
 from app.sandbox.ids import new_id
-from app.sandbox.read import AnyRequest, argument, mapping, order, page, read_object, text
+from app.sandbox.read import (
+    AnyRequest,
+    argument,
+    listed_metadata,
+    mapping,
+    moment,
+    order,
+    page,
+    read_list,
+    read_object,
+    required_text,
+    text,
+)
 from app.sandbox.store import TheStore
 from app.sandbox.vouchers import CARD_SUMS
 from app.sandbox.work import Work
@@ -43,10 +58,14 @@ async def found(work: Work, reference: str, *, lock: bool = False) -> asyncpg.Re
     return row
 
 
-async def upsert(work: Work, given: Any, *, at: str = ".customer", update: bool = True) -> asyncpg.Record:
+async def upsert(
+    work: Work, given: Any, *, at: str = ".customer", update: bool = True, tell: bool = True
+) -> asyncpg.Record:
     """The customer that `given` (an object, or an id or source_id as text) names, made if need be, locked till commit.
 
     Whoever moves points, orders or cards holds this lock, so everything of one customer happens one after the other.
+
+    `tell`: whether a change is announced; that of a bulk call is not.
 
     Raises:
         Failure: `given` is not valid, or names an id that there is not.
@@ -65,7 +84,7 @@ async def upsert(work: Work, given: Any, *, at: str = ".customer", update: bool 
         row = await find(work, source_id, lock=True) or await _create(work, source_id, doc)
     else:
         row = await _create(work, None, doc)
-    return await _change(work, row, doc) if update else row
+    return await _change(work, row, doc, tell=tell) if update else row
 
 
 async def _create(work: Work, source_id: str | None, doc: dict[str, Any]) -> asyncpg.Record:
@@ -85,7 +104,7 @@ async def _create(work: Work, source_id: str | None, doc: dict[str, Any]) -> asy
     return row
 
 
-async def _change(work: Work, row: asyncpg.Record, doc: dict[str, Any]) -> asyncpg.Record:
+async def _change(work: Work, row: asyncpg.Record, doc: dict[str, Any], *, tell: bool = True) -> asyncpg.Record:
     merged = {**row["doc"], **doc}
     metadata = {**row["doc"]["metadata"], **doc.get("metadata", {})}
     merged["metadata"] = {name: value for name, value in metadata.items() if value is not None}
@@ -97,7 +116,8 @@ async def _change(work: Work, row: asyncpg.Record, doc: dict[str, Any]) -> async
         "UPDATE customer SET doc = $2, updated_at = $3 WHERE id = $1 RETURNING *", row["id"], merged, work.now
     )
     assert changed is not None
-    work.announce(work.event("customer.updated", row["id"]), {"customer": await full(work, changed)})
+    if tell:
+        work.announce(work.event("customer.updated", row["id"]), {"customer": await full(work, changed)})
     return changed
 
 
@@ -162,20 +182,37 @@ async def list_customers(request: AnyRequest, store: TheStore) -> dict[str, Any]
     sorting = order(
         request, {"created_at": "created_at", "updated_at": "updated_at", "source_id": "source_id"}, "-created_at"
     )
-    conditions: list[Any] = [argument(request, "email"), argument(request, "name"), argument(request, "city")]
     segment = argument(request, "segment_id")
+    descending = sorting.split(",")[0].endswith("DESC")
+    column = sorting.partition(" ")[0]
+    conditions: list[Any] = [
+        *(argument(request, name) for name in ("email", "name", "city")),
+        *(moment(request, f"{name}[{side}]") for name in ("created_at", "updated_at") for side in ("after", "before")),
+    ]
     where = (
         "($1::text IS NULL OR email = $1) AND ($2::text IS NULL OR doc ->> 'name' = $2) "
-        "AND ($3::text IS NULL OR doc -> 'address' ->> 'city' = $3) AND ($4::text[] IS NULL OR id = ANY($4))"
+        "AND ($3::text IS NULL OR doc -> 'address' ->> 'city' = $3) "
+        "AND ($4::timestamptz IS NULL OR created_at > $4) AND ($5::timestamptz IS NULL OR created_at < $5) "
+        "AND ($6::timestamptz IS NULL OR updated_at > $6) AND ($7::timestamptz IS NULL OR updated_at < $7) "
+        "AND ($8::text[] IS NULL OR id = ANY($8))"
     )
+    cursor = moment(request, "starting_after")
+    if cursor is not None and column == "source_id":
+        raise invalid_query("Property .starting_after cannot be used with the order source_id")
+    dated = "created_at" if column == "source_id" else column
+    after = f"($9::timestamptz IS NULL OR {dated} {'<' if descending else '>'} $9)"
     async with store.work() as work:
         conditions.append(await _members(work, segment) if segment else None)
         total = await work.value(f"SELECT count(*) FROM customer WHERE {where}", *conditions)
         rows = await work.all(
-            f"SELECT * FROM customer WHERE {where} ORDER BY {sorting} LIMIT $5 OFFSET $6", *conditions, limit, offset
+            f"SELECT * FROM customer WHERE {where} AND {after} ORDER BY {sorting} LIMIT $10 OFFSET $11",
+            *conditions,
+            cursor,
+            limit + 1,
+            offset,
         )
-        shown = [await full(work, row) for row in rows]
-    return {**render.old_list("customers", shown, total), "has_more": offset + len(rows) < total}
+        shown = [await full(work, row) for row in rows[:limit]]
+    return {**render.old_list("customers", shown, total), "has_more": len(rows) > limit}
 
 
 async def _members(work: Work, segment: str) -> list[str]:
@@ -207,8 +244,73 @@ async def delete_customer(reference: FromPath[str], store: TheStore) -> None:
         await work.run("DELETE FROM customer WHERE id = $1", row["id"])
 
 
+@post("/customers/{reference:str}/permanent-deletion", status_code=200)
+async def delete_permanently(reference: FromPath[str], store: TheStore) -> dict[str, Any]:
+    async with store.work() as work:
+        row = await found(work, reference, lock=True)
+        # What is connected goes before the customer; events and activity go with it.
+        counts = await work.one(
+            """
+            WITH orders AS (DELETE FROM customer_order WHERE customer_id = $1 RETURNING 1),
+              redemptions AS (DELETE FROM redemption WHERE customer_id = $1),
+              publications AS (DELETE FROM publication WHERE customer_id = $1)
+            SELECT (SELECT count(*) FROM custom_event WHERE customer_id = $1) AS events,
+              (SELECT count(*) FROM activity WHERE customer_id = $1) AS customer_events,
+              (SELECT count(*) FROM orders) AS orders,
+              (SELECT count(*) FROM activity WHERE customer_id = $1 AND type LIKE 'customer.order.%') AS order_events
+            """,
+            row["id"],
+        )
+        assert counts is not None
+        work.announce(work.event("customer.deleted", row["id"]), {"customer": await full(work, row)})
+        await work.run("DELETE FROM customer WHERE id = $1", row["id"])
+        return {
+            "id": new_id("del"),
+            "created_at": iso(work.now),
+            "related_object_id": row["id"],
+            "related_object": "customer",
+            "status": "DONE",
+            "data_json": {**counts, "daily_events": 0, "segments": 0, "customer": 1},
+            "object": "pernament_deletion",  # the real service writes it like this
+        }
+
+
+@post("/customers/bulk/async", status_code=202)
+async def update_in_bulk(request: AnyRequest, store: TheStore) -> dict[str, Any]:
+    given = await read_list(request)
+    for place, item in enumerate(given):
+        required_text(item, "source_id", longest=500, at=f"[{place}]")
+    async with store.work() as work:
+        # In one order, so that two such calls do not wait for each other.
+        for place, item in sorted(enumerate(given), key=lambda each: (each[1]["source_id"], each[0])):
+            known = {name: value for name, value in item.items() if name != "id"}
+            await upsert(work, known, at=f"[{place}]", tell=False)
+    return {"async_action_id": new_id("aa")}
+
+
+@post("/customers/metadata/async", status_code=202)
+async def update_metadata_in_bulk(request: AnyRequest, store: TheStore) -> dict[str, Any]:
+    source_ids, metadata = listed_metadata(await read_object(request))
+    async with store.work() as work:
+        for source_id in source_ids:
+            await upsert(work, {"source_id": source_id, "metadata": metadata}, at="", tell=False)
+    return {"async_action_id": new_id("aa")}
+
+
 def missing() -> Failure:
     return Failure(400, "missing_customer", "Missing customer", "Customer is required")
 
 
-router = Router("/", route_handlers=[create_customer, list_customers, get_customer, update_customer, delete_customer])
+router = Router(
+    "/",
+    route_handlers=[
+        create_customer,
+        list_customers,
+        get_customer,
+        update_customer,
+        delete_customer,
+        delete_permanently,
+        update_in_bulk,
+        update_metadata_in_bulk,
+    ],
+)

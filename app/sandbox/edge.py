@@ -43,7 +43,6 @@ class Edge:
         self.app = app
         self.store = store
         self.log: deque[dict[str, Any]] = deque(maxlen=_LOGGED)
-        self._window, self._calls = 0, 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != ScopeType.HTTP or not scope["path"].startswith(API):
@@ -59,8 +58,12 @@ class Edge:
         CALL.set(call)
         faults = self.store.faults
         body = await _whole_body(receive)
-        if faults.latency_ms:
-            await asyncio.sleep(faults.latency_ms / 1000)
+        if take(faults.reset_next, method, path):
+            self._remember(scope, call, headers, body or b"", None, reset=True, seconds=time.perf_counter() - began)
+            await _lose(receive, send)
+            return
+        delayed = take(faults.delay_next, method, path)
+        await asyncio.sleep((faults.latency_ms + (delayed.milliseconds if delayed else 0)) / 1000)
         if body is None:
             message = f"Payload content length greater than maximum allowed: {LARGEST_BODY}"
             answer = _json(413, FrameworkFailure(413, message).body())
@@ -68,10 +71,12 @@ class Edge:
             answer = _planned_failure(planned.status, call.request_id)
         elif (refused := self._refusal(path, headers)) is not None:
             answer = _json(refused.code, refused.body(call.request_id))
+        elif self._over_the_limit(path):
+            answer = _too_many()
         else:
             answer = await self._answered(scope, body, receive)
         lost = body is not None and take(faults.lose_answer_next, method, path) is not None
-        answer.headers += self._rate_headers(answer.status)
+        answer.headers += self.store.limits.read(self.store.clock.now()).headers(answer.status)
         self._remember(scope, call, headers, body or b"", answer, lost=lost, seconds=time.perf_counter() - began)
         if lost:
             await _lose(receive, send)
@@ -116,19 +121,9 @@ class Edge:
         answer.body = b"".join(parts)
         return answer
 
-    def _rate_headers(self, status: int) -> list[tuple[bytes, bytes]]:
-        """Counted per minute of the clock; nothing is refused for it."""
-        now = int(self.store.clock.now().timestamp())
-        if now // 60 != self._window:
-            self._window, self._calls = now // 60, 0
-        self._calls += 1
-        limit = self.store.config.calls_per_minute
-        values = {
-            b"x-rate-limit-limit": limit,
-            b"x-rate-limit-remaining": max(0, limit - self._calls),
-            b"x-rate-limit-retry": now if status != 429 else now + 1,
-        }
-        return [(name, str(value).encode()) for name, value in values.items()]
+    def _over_the_limit(self, path: str) -> bool:
+        """Count this call. Those through the Segment door have a bucket of their own, without a limit here."""
+        return not path.startswith("/segmentio/") and self.store.limits.call(self.store.clock.now()).refused
 
     def _remember(
         self,
@@ -136,9 +131,10 @@ class Edge:
         call: Call,
         headers: dict[str, str],
         body: bytes,
-        answer: Answer,
+        answer: Answer | None,
         *,
-        lost: bool,
+        lost: bool = False,
+        reset: bool = False,
         seconds: float,
     ) -> None:
         self.log.append(
@@ -149,11 +145,12 @@ class Edge:
                 "path": scope["path"],
                 "query": scope["query_string"].decode("latin-1"),
                 "channel": headers.get("x-voucherify-channel"),
-                "status": answer.status,
+                "status": answer.status if answer else None,
                 "lost": lost,
+                "reset": reset,
                 "milliseconds": round(seconds * 1000, 2),
                 "request": _logged(body),
-                "answer": _logged(answer.body),
+                "answer": _logged(answer.body) if answer else None,
             }
         )
 
@@ -190,11 +187,13 @@ async def _lose(receive: Receive, send: Send) -> None:
 
 def _planned_failure(status: int, request_id: str) -> Answer:
     if status == 429:
-        answer = _json(429, {"code": 429, "message": "Too many requests hit the API too quickly."})
-        answer.headers += [(b"retry-after", b"1"), (b"x-rate-limit-type", b"api_calls")]
-        return answer
+        return _too_many()
     key = "internal_error" if status >= 500 else "planned_failure"
     return _json(status, Failure(status, key, "Planned by POST /sandbox/faults", "Nothing was done").body(request_id))
+
+
+def _too_many() -> Answer:
+    return _json(429, {"code": 429, "message": "Too many requests hit the API too quickly."})
 
 
 def _json(status: int, body: dict[str, Any]) -> Answer:

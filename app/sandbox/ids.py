@@ -25,6 +25,8 @@ _LETTERS = {
     "val": 12,
     "asgm": 16,
     "lopb": 24,
+    "pc": 24,
+    "del": 24,
 }
 
 

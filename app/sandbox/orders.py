@@ -14,11 +14,23 @@ import asyncpg
 from litestar import Router, get, post, put
 from litestar.params import FromPath
 
-from app.sandbox import customers, render
+from app.sandbox import customers, order_items, render
 from app.sandbox.earning import ORDER_PAID, earn
 from app.sandbox.errors import invalid_payload, not_found
 from app.sandbox.ids import new_id
-from app.sandbox.read import LARGEST, AnyRequest, argument, integer, mapping, one_of, order, page, read_object, text
+from app.sandbox.read import (
+    LARGEST,
+    AnyRequest,
+    argument,
+    boolean,
+    integer,
+    mapping,
+    one_of,
+    order,
+    page,
+    read_object,
+    text,
+)
 from app.sandbox.store import TheStore
 from app.sandbox.work import Work
 
@@ -44,11 +56,9 @@ def read(body: dict[str, Any], at: str = "") -> Wanted:
         doc["amount"] = amount
     if body.get("items") is not None:
         doc["items"] = _items(body["items"], at)
-        priced = [item["amount"] for item in doc["items"] if "amount" in item]
-        if priced:
-            doc["amount"] = sum(priced)
-            if doc["amount"] > LARGEST:
-                raise invalid_payload(f"Property {at}.amount must be <= {LARGEST}")
+        doc |= order_items.amount_of(doc["items"])
+        if doc.get("amount", 0) > LARGEST:
+            raise invalid_payload(f"Property {at}.amount must be <= {LARGEST}")
     if "metadata" in body:
         doc["metadata"] = mapping(body, "metadata", at=at)
     return Wanted(
@@ -77,24 +87,37 @@ def _item(given: Any, at: str) -> dict[str, Any]:
         item["related_object"] = kind
     quantity = integer(given, "quantity", at=at)
     price = integer(given, "price", at=at)
-    product = mapping(given, "product", at=at)
+    nested = {name: _catalogued(mapping(given, name, at=at), f"{at}.{name}") for name in ("sku", "product")}
     if price is None:
-        price = integer(product, "price", at=f"{at}.product")
+        price = nested["sku"].get("price")
+    if price is None:
+        price = nested["product"].get("price")
     amount = integer(given, "amount", at=at)
     if amount is None and price is not None:
         amount = price * (1 if quantity is None else quantity)
     item |= {name: value for name, value in (("quantity", quantity), ("price", price)) if value is not None}
     if amount is not None:
         item |= {"amount": amount, "subtotal_amount": amount}
-    for name in ("product", "sku", "metadata"):
-        if nested := mapping(given, name, at=at):
-            item[name] = {key: each for key, each in nested.items() if key != "override"}
+    item |= {name: said for name, said in nested.items() if said}
+    if metadata := mapping(given, "metadata", at=at):
+        item["metadata"] = metadata
     return item
+
+
+def _catalogued(said: dict[str, Any], at: str) -> dict[str, Any]:
+    """What an item says of its product or SKU, checked."""
+    for name in ("id", "source_id", "name", "sku"):
+        text(said, name, longest=500, at=at)
+    integer(said, "price", at=at)
+    boolean(said, "override", at=at)
+    mapping(said, "metadata", at=at)
+    return said
 
 
 def merged(before: dict[str, Any] | None, doc: dict[str, Any]) -> dict[str, Any]:
     """The stored order with what a request says laid over it, and its totals."""
     whole = {"amount": 0, "items": [], **(before or {}), **doc}
+    whole["items"] = order_items.without_marks(whole["items"])
     metadata = {**((before or {}).get("metadata") or {}), **doc.get("metadata", {})}
     whole["metadata"] = {name: value for name, value in metadata.items() if value is not None}
     return with_total(whole)
@@ -225,10 +248,11 @@ async def _tell(
 async def upsert(work: Work, wanted: Wanted) -> asyncpg.Record:
     row, customer = await resolve(work, wanted)
     status = wanted.status or (row["status"] if row is not None else "CREATED")
+    doc = await order_items.resolved(work, wanted.doc, keep=True)
     return await save(
         work,
         row,
-        merged(row["doc"] if row is not None else None, wanted.doc),
+        merged(row["doc"] if row is not None else None, doc),
         status=status,
         source_id=wanted.source_id,
         customer=customer,

@@ -1,10 +1,12 @@
 """Reading requests: bodies, query strings and the checks whose failures Voucherify words in one way."""
 
+from datetime import datetime
 from typing import Any
 
 import msgspec
 from litestar import Request
 
+from app.sandbox.clock import parse_time
 from app.sandbox.errors import FrameworkFailure, invalid_payload, invalid_query
 
 AnyRequest = Request[Any, Any, Any]
@@ -31,6 +33,28 @@ async def read_object(request: AnyRequest) -> dict[str, Any]:
     if not isinstance(body, dict):
         raise invalid_payload("Payload must be object")
     return body
+
+
+async def read_list(request: AnyRequest) -> list[dict[str, Any]]:
+    """The body of a bulk call: a list of objects."""
+    body = await read_json(request)
+    if not isinstance(body, list):
+        raise invalid_payload("Payload must be array")
+    for place, item in enumerate(body):
+        if not isinstance(item, dict):
+            raise invalid_payload(f"Property [{place}] must be object")
+    return body
+
+
+def listed_metadata(body: dict[str, Any]) -> tuple[list[str], dict[str, Any]]:
+    """The source ids (each once, in one order) and the metadata of a call that gives many resources the same."""
+    for name in ("source_ids", "metadata"):
+        if body.get(name) is None:
+            raise invalid_payload(f"Payload should have required property '{name}'")
+    given = body["source_ids"]
+    if not isinstance(given, list) or not all(isinstance(each, str) and 1 <= len(each) <= 500 for each in given):
+        raise invalid_payload("Property .source_ids must be array")
+    return sorted(set(given)), mapping(body, "metadata")
 
 
 def text(body: dict[str, Any], name: str, *, longest: int = 2000, at: str = "") -> str | None:
@@ -123,17 +147,27 @@ def argument(request: AnyRequest, name: str) -> str | None:
     return str(value) if value else None
 
 
+def moment(request: AnyRequest, name: str) -> datetime | None:
+    """A time in the query string."""
+    given = argument(request, name)
+    try:
+        return parse_time(given) if given is not None else None
+    except ValueError as error:
+        raise invalid_query(f"Property .{name} cannot be recognized as a ISO-8601 compliant date") from error
+
+
 def flag(request: AnyRequest, name: str) -> bool:
     return argument(request, name) in {"true", "1"}
 
 
 def page(request: AnyRequest, most_pages: int = 100) -> tuple[int, int]:
     """`limit` and `page` of an older list, as LIMIT and OFFSET."""
-    limit = _count(request, "limit", 10, 100)
-    return limit, (_count(request, "page", 1, most_pages) - 1) * limit
+    limit = count(request, "limit", 10, 100)
+    return limit, (count(request, "page", 1, most_pages) - 1) * limit
 
 
-def _count(request: AnyRequest, name: str, default: int, most: int) -> int:
+def count(request: AnyRequest, name: str, default: int, most: int) -> int:
+    """A number from 1 of the query string."""
     given = argument(request, name)
     if given is None:
         return default

@@ -13,7 +13,7 @@ import asyncpg
 from litestar import Router, get, post
 from litestar.params import FromPath
 
-from app.sandbox import campaigns, customers, discounts, orders, render, validations, vouchers
+from app.sandbox import campaigns, customers, discounts, order_items, orders, render, validations, vouchers
 from app.sandbox.clock import iso
 from app.sandbox.discounts import Outcome
 from app.sandbox.errors import Failure, not_found
@@ -32,7 +32,8 @@ async def redeem(work: Work, body: dict[str, Any]) -> dict[str, Any] | Failure:
         wanted.id, wanted.source_id, wanted.status, wanted.doc, body.get("customer") or wanted.customer
     )
     row, customer = await orders.resolve(work, wanted)
-    before = row["doc"] if row is not None else orders.merged(None, wanted.doc) if given else None
+    doc = await order_items.resolved(work, wanted.doc, keep=True) if row is None else {}
+    before = row["doc"] if row is not None else orders.merged(None, doc) if given else None
     metadata = mapping(body, "metadata")
     outcomes = await discounts.evaluate(work, codes, before, lock=True, customer=customer, metadata=metadata)
     base = in_common(work, customer, metadata)

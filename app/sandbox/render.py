@@ -318,6 +318,30 @@ def product(row: Row) -> dict[str, Any]:
     }
 
 
+def sku(row: Row) -> dict[str, Any]:
+    return {
+        "id": row["id"],
+        "source_id": row["source_id"],
+        "product_id": row["product_id"],
+        **row["doc"],
+        "created_at": iso(row["created_at"]),
+        "updated_at": iso(row["updated_at"]),
+        "object": "sku",
+    }
+
+
+def product_collection(row: Row) -> dict[str, Any]:
+    return {
+        "id": row["id"],
+        "name": row["name"],
+        "type": row["type"],
+        **row["doc"],
+        "created_at": iso(row["created_at"]),
+        **({"updated_at": iso(row["updated_at"])} if row["updated_at"] else {}),
+        "object": "products_collection",
+    }
+
+
 def empty_list() -> dict[str, Any]:
     return {"object": "list", "data_ref": "data", "data": [], "total": 0}
 

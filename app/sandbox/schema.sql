@@ -272,6 +272,25 @@ CREATE TABLE IF NOT EXISTS product (
   updated_at timestamptz
 );
 
+CREATE TABLE IF NOT EXISTS sku (
+  id text PRIMARY KEY,
+  source_id text UNIQUE,
+  product_id text NOT NULL REFERENCES product ON DELETE CASCADE,
+  doc jsonb NOT NULL,
+  created_at timestamptz NOT NULL,
+  updated_at timestamptz
+);
+CREATE INDEX IF NOT EXISTS sku_of_product ON sku (product_id, created_at, id);
+
+CREATE TABLE IF NOT EXISTS product_collection (
+  id text PRIMARY KEY,
+  name text NOT NULL UNIQUE,
+  type text NOT NULL,
+  doc jsonb NOT NULL,
+  created_at timestamptz NOT NULL,
+  updated_at timestamptz
+);
+
 -- What the project's settings define: which metadata keys a resource (or a custom event, by its name) may carry.
 CREATE TABLE IF NOT EXISTS metadata_schema (
   related_object text NOT NULL,

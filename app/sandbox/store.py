@@ -23,6 +23,7 @@ from app.sandbox.clock import Clock
 from app.sandbox.config import SandboxConfig
 from app.sandbox.faults import Faults
 from app.sandbox.ids import new_id
+from app.sandbox.limits import Limits
 from app.sandbox.work import Work
 
 SCHEMA = Path(__file__).with_name("schema.sql")
@@ -40,6 +41,7 @@ class Store:
         self.config = config
         self.clock = Clock()
         self.faults = Faults()
+        self.limits = Limits(config.calls_per_minute)
         self.project_id = "proj_" + hashlib.sha256(config.application_id.encode()).hexdigest()[:24]
         self.wake: Callable[[], None] = lambda: None
         """Called after a commit that announced something; the sender sets it."""
@@ -113,17 +115,19 @@ class Store:
         )
 
     async def wipe(self) -> None:
-        """Back to the first start: no data, real time, no faults, the configured webhooks."""
+        """Back to the first start: no data, real time, no faults, no limits, the configured webhooks."""
         async with (await self.pool()).acquire() as connection:
             await connection.execute(
                 "TRUNCATE setting, customer, campaign, voucher, point_transaction, earning_rule, customer_order, "
                 "point_bucket, pending_points, loyalty_tier, member_tier, "
                 "redemption, publication, custom_event, reward, reward_assignment, activity, product, metadata_schema, "
                 "validation_rule, validation_rule_assignment, segment, segment_member, "
+                "sku, product_collection, "
                 "webhook, delivery"
             )
         self.clock.reset()
         self.faults.clear()
+        self.limits.clear()
         await self._first_start()
 
     async def _open(self) -> "asyncpg.Pool[Any]":

@@ -4,7 +4,7 @@ from typing import Any
 
 from litestar import Router, post
 
-from app.sandbox import customers, orders, render
+from app.sandbox import customers, order_items, orders, render
 from app.sandbox.discounts import STACKING_RULES, Outcome, all_together, evaluate, read_redeemables
 from app.sandbox.ids import new_id, tracking_id
 from app.sandbox.read import AnyRequest, mapping, read_object, text
@@ -23,7 +23,8 @@ async def validate(request: AnyRequest, store: TheStore) -> dict[str, Any]:
         customer = await customers.find(work, reference) if reference else None
         # A known order is taken as it is stored; what the request says about it does not count.
         stored = await orders.find(work, known) if (known := wanted.id or wanted.source_id) else None
-        order = stored["doc"] if stored is not None else orders.merged(None, wanted.doc) if given else None
+        doc = await order_items.resolved(work, wanted.doc, keep=False) if stored is None else {}
+        order = stored["doc"] if stored is not None else orders.merged(None, doc) if given else None
         outcomes = await evaluate(work, codes, order, customer=customer, metadata=mapping(body, "metadata"))
         valid = all(outcome.error is None for outcome in outcomes)
         customer_id = customer["id"] if customer is not None else None

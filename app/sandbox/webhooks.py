@@ -18,6 +18,7 @@ import asyncpg
 import httpx
 import structlog
 
+from app.sandbox.errors import Failure
 from app.sandbox.store import Store
 
 RETRIES = [timedelta(minutes=2**power) for power in range(11)] + [timedelta(hours=24)]
@@ -195,3 +196,45 @@ async def overview(store: Store) -> list[dict[str, Any]]:
         """
     )
     return [dict(row) for row in rows]
+
+
+async def send_again(store: Store, delivery: str) -> dict[str, Any] | None:
+    """Let a delivery be sent now, whatever became of it, with its retries anew; None where there is no such delivery.
+
+    Raises:
+        Failure: its webhook is switched off, so it would wait for ever.
+    """
+    async with (await store.pool()).acquire() as connection, connection.transaction():
+        row = await connection.fetchrow(
+            "SELECT d.seq, w.id AS webhook, w.active FROM delivery d JOIN webhook w ON w.id = d.webhook_id "
+            "WHERE d.id = $1 ORDER BY d.seq DESC LIMIT 1 FOR UPDATE OF d",
+            delivery,
+        )
+        if row is None:
+            return None
+        if not row["active"]:
+            raise Failure(
+                400,
+                "webhook_disabled",
+                "Webhook disabled",
+                f"The webhook {row['webhook']} is switched off; POST /sandbox/webhooks/{row['webhook']}/enable first",
+            )
+        # No attempts so far means due at once.
+        sent = await connection.fetchrow(
+            "UPDATE delivery SET state = 'WAITING', attempts = 0, due_at = $2, first_attempt_at = NULL, "
+            "delivered_at = NULL, answer = NULL WHERE seq = $1 RETURNING id, webhook_id, event_type, state",
+            row["seq"],
+            store.clock.now(),
+        )
+    store.wake()
+    return dict(sent) if sent is not None else None
+
+
+async def switch(store: Store, webhook: str, *, active: bool) -> bool:
+    """Switch a webhook on or off; answers whether there is one. What waits for it goes out when it is on again."""
+    found = await (await store.pool()).fetchval(
+        "UPDATE webhook SET active = $2 WHERE id = $1 RETURNING true", webhook, active
+    )
+    await store.load_webhooks()
+    store.wake()
+    return bool(found)

@@ -1,0 +1,290 @@
+"""Collections of products and SKUs: STATIC ones name them, AUTO_UPDATE ones find them by a filter.
+
+documented: the calls, the fields of a filter, what can be changed, the errors for a bad filter. inferred: a name that
+is used already is a 409, what a static collection names must exist; a filter sees products and SKUs alike, with `name`
+of a SKU its `sku`; text is compared without regard to case. Conditions by days and by location are not emulated.
+"""
+
+# ruff: noqa: S608 - what is put together here are constants and columns of an allow-list; values are parameters
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import asyncpg
+from litestar import Router, delete, get, post, put
+from litestar.params import FromPath
+
+from app.sandbox import products, render, skus
+from app.sandbox.clock import parse_time
+from app.sandbox.errors import NotEmulated, duplicate, invalid_payload, not_found
+from app.sandbox.ids import new_id
+from app.sandbox.read import AnyRequest, one_of, order, page, read_object, required_text, text
+from app.sandbox.store import TheStore
+from app.sandbox.work import Work
+
+_KINDS = ("STATIC", "AUTO_UPDATE")
+_MOST_PRODUCTS = 1000
+_FIELDS = (
+    *("id", "product_id", "source_id", "name", "price", "object", "attributes", "image_url", "skus"),
+    *("created_at", "updated_at"),
+)
+
+
+async def ids(work: Work, reference: str) -> set[str]:
+    """The ids of the products and SKUs that are in this collection now."""
+    return {each["id"] for each in await members(work, await found(work, reference))}
+
+
+async def members(work: Work, collection: asyncpg.Record) -> list[dict[str, Any]]:
+    """The products and SKUs of a collection, newest first; a SKU carries its product."""
+    wanted = [each["id"] for each in collection["doc"].get("products", [])]
+    condition = "($1::text[] IS NULL OR id = ANY($1))"
+    named = wanted if collection["type"] == "STATIC" else None
+    parents = {row["id"]: render.product(row) for row in await work.all("SELECT * FROM product")}
+    rows = [parents[row["id"]] for row in await work.all(f"SELECT id FROM product WHERE {condition}", named)]
+    variants = await work.all(f"SELECT * FROM sku WHERE {condition}", named)
+    rows += [{**render.sku(row), "product": parents[row["product_id"]]} for row in variants]
+    if collection["type"] == "AUTO_UPDATE":
+        rows = [row for row in rows if _matches(collection["doc"]["filter"], row)]
+    return sorted(rows, key=lambda row: (row["created_at"], row["id"]), reverse=True)
+
+
+async def found(work: Work, reference: str, *, lock: bool = False) -> asyncpg.Record:
+    row = await work.one("SELECT * FROM product_collection WHERE id = $1" + (" FOR UPDATE" if lock else ""), reference)
+    if row is None:
+        raise not_found("products_collection", reference)
+    return row
+
+
+def _matches(wanted: dict[str, Any], row: dict[str, Any]) -> bool:
+    answers = [
+        _OPERATORS[operator](_value(row, name), operands)
+        for name, field in wanted.items()
+        if name != "junction"
+        for operator, operands in field["conditions"].items()
+    ]
+    return bool(answers) and (all(answers) if wanted["junction"] == "and" else any(answers))
+
+
+def _value(row: dict[str, Any], name: str) -> Any:
+    if name.startswith("metadata."):
+        return row["metadata"].get(name.removeprefix("metadata."))
+    if name == "name" and row["object"] == "sku":
+        return row["sku"]
+    return row.get(name)
+
+
+def _same(value: Any, operand: Any) -> bool:
+    return bool(_folded(value) == _folded(operand))
+
+
+def _folded(value: Any) -> Any:
+    return value.casefold() if isinstance(value, str) else value
+
+
+def _is_any(value: Any, operands: list[Any]) -> bool:
+    values = value if isinstance(value, list) else [value]
+    return any(_same(each, operand) for each in values for operand in operands)
+
+
+def _has(value: Any, operands: list[Any]) -> bool:
+    if isinstance(value, str):
+        return any(isinstance(operand, str) and operand.casefold() in value.casefold() for operand in operands)
+    return value is not None and _is_any(value, operands)
+
+
+def _text(test: Callable[[str, str], bool]) -> Callable[[Any, list[Any]], bool]:
+    def tested(value: Any, operands: list[Any]) -> bool:
+        return isinstance(value, str) and any(test(value.casefold(), str(each).casefold()) for each in operands)
+
+    return tested
+
+
+def _number(test: Callable[[float, float], bool]) -> Callable[[Any, list[Any]], bool]:
+    def tested(value: Any, operands: list[Any]) -> bool:
+        numbers = [
+            each for each in (value, operands[0]) if isinstance(each, int | float) and not isinstance(each, bool)
+        ]
+        return len(numbers) == 2 and test(numbers[0], numbers[1])
+
+    return tested
+
+
+def _time(test: Callable[[datetime, datetime], bool]) -> Callable[[Any, list[Any]], bool]:
+    def tested(value: Any, operands: list[Any]) -> bool:
+        try:
+            return test(parse_time(str(value)), parse_time(str(operands[0])))
+        except ValueError:
+            return False
+
+    return tested
+
+
+_OPERATORS: dict[str, Callable[[Any, list[Any]], bool]] = {
+    "$is": _is_any,
+    "$in": _is_any,
+    "$is_not": lambda value, operands: not _is_any(value, operands),
+    "$not_in": lambda value, operands: not _is_any(value, operands),
+    "$contains": _has,
+    "$not_contain": lambda value, operands: not _has(value, operands),
+    "$has_value": lambda value, _: value not in (None, "", [], {}),
+    "$is_unknown": lambda value, _: value in (None, "", [], {}),
+    "$starts_with": _text(str.startswith),
+    "$ends_with": _text(str.endswith),
+    "$more_than": _number(lambda a, b: a > b),
+    "$less_than": _number(lambda a, b: a < b),
+    "$more_than_equal": _number(lambda a, b: a >= b),
+    "$less_than_equal": _number(lambda a, b: a <= b),
+    "$after": _time(lambda a, b: a > b),
+    "$before": _time(lambda a, b: a < b),
+}
+
+
+def _read_filter(given: Any) -> dict[str, Any]:
+    """A filter, checked; its operands are lists afterwards."""
+    if not isinstance(given, dict) or "junction" not in given:
+        raise invalid_payload("'AUTO_UPDATE' collection must contain valid filter with 'junction' property")
+    if given["junction"] not in ("and", "or"):
+        raise invalid_payload("Property .filter has wrong `junction` property. It must be one of: and, or")
+    made: dict[str, Any] = {"junction": given["junction"]}
+    for name, field in given.items():
+        if name == "junction":
+            continue
+        if name not in _FIELDS and not name.startswith("metadata."):
+            raise invalid_payload(f"Property .filter.{name} is not one of {', '.join(_FIELDS)}, metadata.*")
+        conditions = field.get("conditions") if isinstance(field, dict) else None
+        if not isinstance(conditions, dict) or not conditions:
+            raise invalid_payload(f"Property .filter.{name} should have required property 'conditions'")
+        if unknown := set(conditions) - set(_OPERATORS):
+            raise NotEmulated(f"The condition {min(unknown)} of a product collection")
+        made[name] = {"conditions": {key: _operands(key, value, name) for key, value in conditions.items()}}
+    return made
+
+
+def _operands(operator: str, value: Any, name: str) -> list[Any]:
+    operands = value if isinstance(value, list) else [value]
+    if not operands and operator not in ("$has_value", "$is_unknown"):
+        raise invalid_payload(f"Property .filter.{name}.conditions.{operator} must NOT have fewer than 1 items")
+    return operands
+
+
+async def _read_products(work: Work, given: Any) -> list[dict[str, Any]]:
+    if given is None:
+        return []
+    if not isinstance(given, list) or len(given) > _MOST_PRODUCTS:
+        raise invalid_payload(f"Property .products must be array of at most {_MOST_PRODUCTS} items")
+    made = []
+    for place, item in enumerate(given):
+        at = f".products[{place}]"
+        if not isinstance(item, dict):
+            raise invalid_payload(f"Property {at} must be object")
+        identifier = required_text(item, "id", at=at)
+        kind = one_of(item, "object", ("sku", "product"), at=at)
+        if kind is None:
+            raise invalid_payload(f"Property {at} should have required property 'object'")
+        if kind == "product":
+            made.append({"id": (await products.found(work, identifier))["id"], "object": kind})
+        else:
+            row = await skus.found(work, identifier)
+            made.append({"id": row["id"], "product_id": row["product_id"], "object": kind})
+    return made
+
+
+@post("/product-collections", status_code=200)
+async def create_collection(request: AnyRequest, store: TheStore) -> dict[str, Any]:
+    body = await read_object(request)
+    name, kind = required_text(body, "name"), one_of(body, "type", _KINDS)
+    if kind is None:
+        raise invalid_payload("Payload should have required property 'type'")
+    async with store.work() as work:
+        doc: dict[str, Any] = (
+            {"products": await _read_products(work, body.get("products"))}
+            if kind == "STATIC"
+            else {"filter": _read_filter(body.get("filter"))}
+        )
+        row = await work.one(
+            "INSERT INTO product_collection (id, name, type, doc, created_at) VALUES ($1, $2, $3, $4, $5) "
+            "ON CONFLICT (name) DO NOTHING RETURNING *",
+            new_id("pc"),
+            name,
+            kind,
+            doc,
+            work.now,
+        )
+        if row is None:
+            raise duplicate("products_collection", name, "name")
+    return render.product_collection(row)
+
+
+@get("/product-collections")
+async def list_collections(request: AnyRequest, store: TheStore) -> dict[str, Any]:
+    limit, offset = page(request)
+    sorting = order(request, {"created_at": "created_at", "updated_at": "updated_at", "type": "type"}, "-created_at")
+    async with store.work() as work:
+        rows = await work.all(
+            f"SELECT * FROM product_collection ORDER BY {sorting} LIMIT $1 OFFSET $2",
+            limit,
+            offset,
+        )
+        total = await work.value("SELECT count(*) FROM product_collection")
+    return render.old_list("data", [render.product_collection(row) for row in rows], total)
+
+
+@get("/product-collections/{reference:str}")
+async def get_collection(reference: FromPath[str], store: TheStore) -> dict[str, Any]:
+    async with store.work() as work:
+        return render.product_collection(await found(work, reference))
+
+
+@put("/product-collections/{reference:str}")
+async def update_collection(reference: FromPath[str], request: AnyRequest, store: TheStore) -> dict[str, Any]:
+    body = await read_object(request)
+    name = text(body, "name")
+    async with store.work() as work:
+        row = await found(work, reference, lock=True)
+        doc = row["doc"]
+        if row["type"] == "AUTO_UPDATE" and "filter" in body:
+            doc = {**doc, "filter": _read_filter(body["filter"])}
+        try:
+            changed = await work.one(
+                "UPDATE product_collection SET name = $2, doc = $3, updated_at = $4 WHERE id = $1 RETURNING *",
+                row["id"],
+                name or row["name"],
+                doc,
+                work.now,
+            )
+        except asyncpg.UniqueViolationError as error:
+            raise duplicate("products_collection", str(name), "name") from error
+        assert changed is not None
+        return render.product_collection(changed)
+
+
+@delete("/product-collections/{reference:str}", status_code=204)
+async def delete_collection(reference: FromPath[str], store: TheStore) -> None:
+    async with store.work() as work:
+        await work.run("DELETE FROM product_collection WHERE id = $1", (await found(work, reference, lock=True))["id"])
+
+
+@get("/product-collections/{reference:str}/products")
+async def list_members(reference: FromPath[str], request: AnyRequest, store: TheStore) -> dict[str, Any]:
+    limit, offset = page(request)
+    allowed = {name: name for name in ("created_at", "updated_at", "source_id", "name")}
+    name, direction = order(request, allowed, "-created_at").split(",")[0].split(" ")
+    async with store.work() as work:
+        rows = await members(work, await found(work, reference))
+    rows.sort(key=lambda row: (str(_value(row, name) or ""), row["id"]), reverse=direction == "DESC")
+    return render.old_list("data", rows[offset : offset + limit], len(rows))
+
+
+router = Router(
+    "/",
+    route_handlers=[
+        create_collection,
+        list_collections,
+        get_collection,
+        update_collection,
+        delete_collection,
+        list_members,
+    ],
+)
