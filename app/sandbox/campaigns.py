@@ -11,7 +11,7 @@ import asyncpg
 from litestar import Router, get, post
 from litestar.params import FromPath
 
-from app.sandbox import render, vouchers
+from app.sandbox import fixed_ids, render, vouchers
 from app.sandbox.clock import parse_time
 from app.sandbox.errors import Failure, NotEmulated, duplicate, invalid_payload, not_found
 from app.sandbox.ids import ALPHANUMERIC, code, new_id
@@ -88,7 +88,7 @@ async def create(work: Work, body: dict[str, Any], kind: str | None = None) -> d
     row = await work.one(
         "INSERT INTO campaign (id, name, campaign_type, active, doc, created_at) VALUES ($1, $2, $3, $4, $5, $6) "
         "ON CONFLICT (name) DO NOTHING RETURNING *",
-        new_id("camp"),
+        await fixed_ids.id_for(work, "camp", name),
         name,
         kind,
         boolean(body, "active") is not False,

@@ -10,7 +10,7 @@ from litestar import Router, delete, get, post
 from litestar.enums import MediaType
 from litestar.response import Response
 
-from app.sandbox import metadata, webhooks
+from app.sandbox import fixed_ids, metadata, webhooks
 from app.sandbox.clock import iso, parse_time
 from app.sandbox.edge import TheEdge
 from app.sandbox.errors import FIDELITY_PAGE, invalid_payload
@@ -33,7 +33,7 @@ Voucherify and not affiliated with it.</p>
 <li><a href="/sandbox/deliveries">/sandbox/deliveries</a>: the webhooks themselves</li>
 <li><a href="/sandbox/clock">/sandbox/clock</a>: the time here; POST moves it</li>
 <li><a href="/sandbox/faults">/sandbox/faults</a>: trouble on demand</li>
-<li><code>POST /sandbox/metadata-schemas</code>, <code>POST /sandbox/reset</code></li>
+<li><code>POST /sandbox/metadata-schemas</code>, <code>POST /sandbox/ids</code>, <code>POST /sandbox/reset</code></li>
 </ul></html>"""
 
 
@@ -160,6 +160,22 @@ async def define_schema(request: AnyRequest, store: TheStore) -> dict[str, Any]:
         return await metadata.define(work, body)
 
 
+@get("/sandbox/metadata-schemas")
+async def list_all_schemas(store: TheStore) -> dict[str, Any]:
+    """Those of custom events too, which `/v1/metadata-schemas` does not show."""
+    async with store.work() as work:
+        rows = await work.all("SELECT doc FROM metadata_schema ORDER BY related_object, name")
+    return {"object": "list", "data_ref": "schemas", "schemas": [row["doc"] for row in rows], "total": len(rows)}
+
+
+@post("/sandbox/ids", status_code=200)
+async def fix_id(request: AnyRequest, store: TheStore) -> dict[str, Any]:
+    """`{"object": "campaign", "name": "Loyalty Program", "id": "camp_…"}`: the id it gets when it is made."""
+    body = await read_object(request)
+    async with store.work() as work:
+        return await fixed_ids.define(work, body)
+
+
 @post("/sandbox/reset", status_code=200)
 async def reset(store: TheStore, edge: TheEdge) -> dict[str, Any]:
     """Back to the first start: no data, no log, real time, no faults, the configured webhook targets."""
@@ -184,6 +200,8 @@ router = Router(
         set_webhooks,
         list_deliveries,
         define_schema,
+        list_all_schemas,
+        fix_id,
         reset,
     ],
 )
