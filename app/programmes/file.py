@@ -169,7 +169,8 @@ def _choices(kind: inspect.Type, parts: Sequence[Any]) -> list[Any]:
 def _unknown(name: str, kind: inspect.Type, place: Sequence[str]) -> str:
     fields = [field.encode_name for field in kind.fields] if isinstance(kind, inspect.StructType) else []
     near = difflib.get_close_matches(name, fields, n=1, cutoff=0.6)
-    what = f"a field of `{next((part for part in reversed(place) if not part.isdigit()), 'a programme')}`"
+    inside = next((part for part in reversed(place) if not part.isdigit()), None)
+    what = f"a field of `{inside}`" if inside else "a field of a programme"
     if near:
         return f"`{name}` is not {what}. Did you mean `{near[0]}`?"
     return f"`{name}` is not {what}. The fields are {', '.join(fields)}."

@@ -27,6 +27,8 @@ class Order(Part, frozen=True, kw_only=True):
     metadata: dict[str, Any] = {}
     coupon: Name | None = None
     """The campaign of the member's coupon that is used."""
+    promotion: Name | None = None
+    """The promotion campaign whose first tier is used."""
     status: Literal["created", "paid", "canceled"] = "paid"
 
 

@@ -28,6 +28,7 @@ class _Check:
             "campaign": [each.name for each in programme.campaigns],
             "loyalty campaign": [each.name for each in programme.campaigns if isinstance(each, Loyalty)],
             "discount campaign": [each.name for each in programme.campaigns if isinstance(each, Discount)],
+            "promotion campaign": [each.name for each in programme.campaigns if isinstance(each, Promotion)],
             "gift campaign": [each.name for each in programme.campaigns if isinstance(each, Gift)],
             "reward": [each.name for each in programme.rewards],
             "segment": [each.name for each in programme.segments],
@@ -239,6 +240,7 @@ class _Check:
             yield from self._there((*place, "buys", "campaign"), "loyalty campaign", step.buys.campaign)
         if step.order is not None:
             yield from self._there((*place, "order", "coupon"), "campaign", step.order.coupon)
+            yield from self._there((*place, "order", "promotion"), "promotion campaign", step.order.promotion)
             for number, item in enumerate(step.order.items):
                 yield from self._there((*place, "order", "items", number), "product", item.product)
             if (step.order.amount_minor_units is None) == (not step.order.items):

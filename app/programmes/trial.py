@@ -12,7 +12,7 @@ from typing import Any
 from app.errors import VoucherifyRefused
 from app.programmes.caller import Caller
 from app.programmes.format import Programme
-from app.programmes.format_campaigns import Loyalty
+from app.programmes.format_campaigns import Loyalty, Promotion
 from app.programmes.format_tests import Given, Member, Order, Purchase, Test, TestEvent, Then
 from app.programmes.load import Target, load
 from app.programmes.own_sandbox import OwnSandbox
@@ -116,7 +116,7 @@ class _Trial:
         prices = {product.source_id: product for product in self.programme.products}
         body: dict[str, Any] = {
             "source_id": f"order-{self.made}",
-            "status": "CREATED" if order.coupon else order.status.upper(),
+            "status": "CREATED" if order.coupon or order.promotion else order.status.upper(),
             "metadata": order.metadata,
         }
         if order.amount_minor_units is not None:
@@ -133,9 +133,9 @@ class _Trial:
                 for item in order.items
             ]
         customer = {"source_id": _source_id(self.last)}
-        if order.coupon is not None:
-            code = (await self._codes(self.last, order.coupon) or ["(none)"])[0]
-            redemption = {"redeemables": [{"object": "voucher", "id": code}], "order": body, "customer": customer}
+        redeemables = await self._redeemables(order)
+        if redeemables:
+            redemption = {"redeemables": redeemables, "order": body, "customer": customer}
             await self.caller.write("POST", "/v1/redemptions", redemption)
             if order.status == "paid":
                 shown = await self.caller.write("PUT", f"/v1/orders/{body['source_id']}", {"status": "PAID"})
@@ -144,6 +144,20 @@ class _Trial:
         else:
             shown = await self.caller.write("POST", "/v1/orders", {**body, "customer": customer})
         self.orders[self.last] = shown
+
+    async def _redeemables(self, order: Order) -> list[dict[str, str]]:
+        """What takes something off the order: the member's coupon, the promotion's first tier."""
+        found = []
+        if order.coupon is not None:
+            codes = await self._codes(self.last, order.coupon)
+            found.append({"object": "voucher", "id": codes[0] if codes else "(none)"})
+        if order.promotion is not None:
+            campaign = await self.caller.get(f"/v1/campaigns/{quoted(order.promotion)}")
+            tiers = await self.caller.listed(f"/v1/promotions/{campaign['id']}/tiers")
+            first = next(each for each in self.programme.campaigns if each.name == order.promotion)
+            name = first.tiers[0].name if isinstance(first, Promotion) else ""
+            found += [{"object": "promotion_tier", "id": tier["id"]} for tier in tiers if tier["name"] == name]
+        return found
 
     async def _event(self, event: TestEvent) -> None:
         self.last = event.by or self.last

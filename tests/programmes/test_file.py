@@ -35,7 +35,7 @@ LOYALTY = "programme: P\ncampaigns:\n  - kind: loyalty\n    name: L\n"
         (LOYALTY + "    starts: 31.1.2027", "starts: '31.1.2027' is not a date such as 2027-01-31, or a time such as"),
         (
             LOYALTY + "    earning_rules:\n      - {banner: B, points: 1, when: {}}",
-            "line 6, campaigns[0].earning_rules[0].when: Exactly one of `order`, `event`, `enters_segment`, `tier` must",
+            "line 6, campaigns[0].earning_rules[0].when: Exactly one of `order`, `event`, `enters_segment`, `tier` ",
         ),
         (
             LOYALTY + "    earning_rules:\n      - {banner: B, points: 1, when: {event: Sale}}",
