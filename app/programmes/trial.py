@@ -67,14 +67,14 @@ class _Trial:
     """What the last step was refused with, until somebody asks."""
     step: int = 0
     orders: dict[str, dict[str, Any]] = field(default_factory=dict)
-    before: dict[tuple[str, str], int] = field(default_factory=dict)
+    before: dict[str, int] = field(default_factory=dict)
     """The balances before the last step."""
     made: int = 0
 
     async def happens(self, step: Given) -> None:
         """One step of `given`."""
         self.step += 1
-        await self._remember()
+        await self._remember(step)
         try:
             if step.member is not None:
                 await self._member(step.member)
@@ -96,7 +96,6 @@ class _Trial:
     # --- what happens
 
     async def _member(self, member: Member) -> None:
-        self.last = member.name
         source_id = _source_id(member.name)
         await self._segment("customer", {"name": member.name, **member.fields, "source_id": source_id})
         for name in member.joins if member.joins is not None else self._joined():
@@ -111,7 +110,6 @@ class _Trial:
         ]
 
     async def _order(self, order: Order) -> None:
-        self.last = order.by or self.last
         self.made += 1
         prices = {product.source_id: product for product in self.programme.products}
         body: dict[str, Any] = {
@@ -160,7 +158,6 @@ class _Trial:
         return found
 
     async def _event(self, event: TestEvent) -> None:
-        self.last = event.by or self.last
         body: dict[str, Any] = {
             "event": event.name,
             "customer": {"source_id": _source_id(self.last)},
@@ -171,7 +168,6 @@ class _Trial:
         await self._segment("event", body)
 
     async def _buy(self, purchase: Purchase) -> None:
-        self.last = purchase.by or self.last
         card = await self._card(self.last, purchase.campaign or self._campaign())
         rewards = {row["name"]: row["id"] for row in await self.caller.listed("/v1/rewards")}
         body = {"reward": {"id": rewards[purchase.reward]}}
@@ -211,11 +207,14 @@ class _Trial:
         found: list[dict[str, Any]] = (await self.caller.get("/v1/vouchers", asked))["vouchers"]
         return found
 
-    async def _remember(self) -> None:
+    async def _remember(self, step: Given) -> None:
+        """The balances of the one whose step it is."""
+        self.last = _who(step) or self.last
         self.before = {}
-        if self.last and (campaign := self._campaign()):
-            card = await self._card(self.last, campaign)
-            self.before[(self.last, campaign)] = card["loyalty_card"]["balance"] if card else 0
+        for campaign in self.programme.campaigns if self.last else ():
+            if isinstance(campaign, Loyalty):
+                card = await self._card(self.last, campaign.name)
+                self.before[campaign.name] = card["loyalty_card"]["balance"] if card else 0
 
     async def wrongs(self, then: Then) -> list[str]:
         """What is not as it should be, in a person's words."""
@@ -261,8 +260,10 @@ class _Trial:
             history = await self._history(card)
             wrongs.append(f"{member} should have {_many(then.points, 'point')}, and has {sums['balance']}: {history}.")
         if then.earned_by_last_step is not None:
-            earned = sums["balance"] - self.before.get((member, campaign), 0)
-            if earned != then.earned_by_last_step:
+            earned = sums["balance"] - self.before[campaign]
+            if member != self.last:
+                wrongs.append(f"The last step was one of {self.last}: it can't be asked what {member} earned by it.")
+            elif earned != then.earned_by_last_step:
                 wrongs.append(f"The last step should move {then.earned_by_last_step} points of {member}, not {earned}.")
         if then.pending_points is not None and sums.get("pending_points") != then.pending_points:
             wrongs.append(
@@ -288,6 +289,12 @@ class _Trial:
         moved = sum(int(part.split(" ", 1)[0]) for part in parts)
         begin = card["loyalty_card"]["balance"] - moved
         return ", ".join([f"{begin} to begin with", *parts])
+
+
+def _who(step: Given) -> str | None:
+    if step.member is not None:
+        return step.member.name
+    return next((part.by for part in (step.order, step.event, step.buys) if part is not None), None)
 
 
 def _source_id(name: str) -> str:

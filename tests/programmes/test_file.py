@@ -58,7 +58,7 @@ LOYALTY = "programme: P\ncampaigns:\n  - kind: loyalty\n    name: L\n"
         ),
         (
             "programme: P\nmetadata_schemas: {customer: {vip: bool}}",
-            "line 2, metadata_schemas.customer.vip: 'bool' is not one of 'string', 'number',",
+            "line 2, metadata_schemas.customer.vip: 'bool' is not one of 'boolean', 'date', 'datetime',",
         ),
         (
             "programme: P\nsegments: [{name: S, all_of: [{what: metadata.x, is: 1, is_not: 2}]}]",
