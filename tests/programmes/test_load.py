@@ -6,13 +6,16 @@ import time
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+from pydantic import SecretStr
 
 from app.errors import VoucherifyRefused
 from app.programmes import file
 from app.programmes.caller import Caller
 from app.programmes.format import Programme
 from app.programmes.load import Target, load, plan
+from app.voucherify.client import Client
 from tests.programmes.conftest import ROOT, Place
 
 DEMO = ROOT / "app/programmes/shipped/demo.yaml"
@@ -165,9 +168,32 @@ async def test_too_many_calls_are_waited_out(place: Place) -> None:
 
     caller = Caller(place.own.client, sleep=sleep)
     await place.fault(fail_next={"count": 2, "path": "/v1/campaigns", "method": "POST", "status": 429})
-    left = await load(Target(caller, sandbox=True, public_url=""), demo())
+    told: list[str] = []
+    left = await load(Target(caller, sandbox=True, public_url=""), demo(), done=told.append)
     assert left.steps == []
     assert waits == [1.0, 1.0]
+    assert len(told) == 7  # each step once: nothing was looked at again
+
+
+async def test_the_rate_headers_are_kept_to() -> None:
+    """Where no call is left, the next one waits until the moment that the headers name, and says so."""
+    headers = {"x-rate-limit-remaining": "0", "x-rate-limit-retry": str(int(time.time()) + 30)}
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, json={"data": []}, headers=headers))
+    client = Client("http://v", SecretStr("a"), SecretStr("b"), transport=transport)
+    waits: list[float] = []
+    told: list[str] = []
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+
+    caller = Caller(client, tell=told.append, sleep=sleep)
+    await caller.get("/v1/rewards")
+    assert waits == []
+    await caller.write("POST", "/v1/rewards", {})
+    assert len(waits) == 1
+    assert 25 < waits[0] <= 30
+    assert "going on in" in told[0]
+    await client.close()
 
 
 async def test_a_refusal_ends_it_with_its_sentence(place: Place) -> None:
