@@ -13,7 +13,7 @@ import asyncpg
 from litestar import Router, get, post
 from litestar.params import FromPath
 
-from app.sandbox import conditions, expiry, render, tier_rules, vouchers
+from app.sandbox import conditions, expiry, fixed_ids, render, tier_rules, vouchers
 from app.sandbox.clock import parse_time
 from app.sandbox.errors import Failure, NotEmulated, duplicate, invalid_payload, not_found
 from app.sandbox.ids import ALPHANUMERIC, code, new_id
@@ -94,7 +94,7 @@ async def create(work: Work, body: dict[str, Any], kind: str | None = None) -> d
     row = await work.one(
         "INSERT INTO campaign (id, name, campaign_type, active, doc, created_at) VALUES ($1, $2, $3, $4, $5, $6) "
         "ON CONFLICT (name) DO NOTHING RETURNING *",
-        new_id("camp"),
+        await fixed_ids.id_for(work, "camp", name),
         name,
         kind,
         boolean(body, "active") is not False,

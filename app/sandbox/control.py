@@ -11,7 +11,7 @@ from litestar.enums import MediaType
 from litestar.params import FromPath
 from litestar.response import Response
 
-from app.sandbox import metadata, nightly, webhooks
+from app.sandbox import fixed_ids, metadata, nightly, webhooks
 from app.sandbox.clock import iso, parse_time
 from app.sandbox.edge import Edge, TheEdge
 from app.sandbox.errors import FIDELITY_PAGE, Failure, invalid_payload, not_found
@@ -36,7 +36,7 @@ Voucherify and not affiliated with it.</p>
 <li><a href="/sandbox/clock">/sandbox/clock</a>: the time here; POST moves it</li>
 <li><a href="/sandbox/faults">/sandbox/faults</a>: trouble on demand</li>
 <li><a href="/sandbox/limits">/sandbox/limits</a>: how many calls the plan allows</li>
-<li><code>POST /sandbox/metadata-schemas</code>, <code>POST /sandbox/reset</code></li>
+<li><code>POST /sandbox/metadata-schemas</code>, <code>POST /sandbox/ids</code>, <code>POST /sandbox/reset</code></li>
 </ul></html>"""
 
 
@@ -229,6 +229,22 @@ async def define_schema(request: AnyRequest, store: TheStore) -> dict[str, Any]:
         return await metadata.define(work, body)
 
 
+@get("/sandbox/metadata-schemas")
+async def list_all_schemas(store: TheStore) -> dict[str, Any]:
+    """Those of custom events too, which `/v1/metadata-schemas` does not show."""
+    async with store.work() as work:
+        rows = await work.all("SELECT doc FROM metadata_schema ORDER BY related_object, name")
+    return {"object": "list", "data_ref": "schemas", "schemas": [row["doc"] for row in rows], "total": len(rows)}
+
+
+@post("/sandbox/ids", status_code=200)
+async def fix_id(request: AnyRequest, store: TheStore) -> dict[str, Any]:
+    """`{"object": "campaign", "name": "Loyalty Program", "id": "camp_…"}`: the id it gets when it is made."""
+    body = await read_object(request)
+    async with store.work() as work:
+        return await fixed_ids.define(work, body)
+
+
 @post("/sandbox/reset", status_code=200)
 async def reset(store: TheStore, edge: TheEdge) -> dict[str, Any]:
     """Back to the first start: no data, no log, real time, no faults or limits, the configured webhook targets."""
@@ -273,6 +289,8 @@ router = Router(
         list_deliveries,
         resend_delivery,
         define_schema,
+        list_all_schemas,
+        fix_id,
         reset,
     ],
     before_request=from_here,

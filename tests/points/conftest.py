@@ -14,7 +14,7 @@ from sqlmodel import select
 
 from app.db import migrate
 from app.db.session import Database
-from app.demo.programme import LOYALTY, REWARDS
+from app.demo.programme import LOYALTY
 from app.members.service import Enrolment, enrol, set_card
 from app.points.models import PointOperation
 from app.points.operations import Points, Wanted
@@ -25,7 +25,8 @@ from app.voucherify.loyalty import LoyaltyV1
 from tests.conftest import MakeDatabase
 from tests.sandbox.serving import config_for, served
 
-PRICE = REWARDS[0]["points"]
+PRICE = 100
+"""Points, of the free coffee in the demo programme."""
 WELCOME = 50
 KINDS = pytest.mark.parametrize("kind", ["reward", "adjustment"])
 

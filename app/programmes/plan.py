@@ -1,0 +1,334 @@
+"""What loading a programme would do: what is missing, what differs, what only a person can do. Pure.
+
+Nothing is changed that is there already. What differs is shown, and changed only with `--change`, where the API can.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from app.programmes import bodies, by_hand, loyalty_bodies
+from app.programmes.caller import Caller
+from app.programmes.compare import differences
+from app.programmes.format import Programme
+from app.programmes.format_campaigns import Campaign, EarningRule, Loyalty, Promotion, Referral
+from app.programmes.loyalty_bodies import Ids
+from app.programmes.project import Key, Project, quoted
+
+Do = Callable[[Caller, Project], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One call, what it makes, and a sentence about it."""
+
+    says: str
+    do: Do
+    makes: tuple[Key, ...] = ()
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Something is there, but not as the file says."""
+
+    kind: str
+    name: str
+    field: str
+    there: Any
+    wanted: Any
+    change: Step | None = None
+    """The call that would make it as the file says, where there is one."""
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name}: {self.field} is {_short(self.there)}, the file says {_short(self.wanted)}"
+
+
+@dataclass
+class Plan:
+    """In the order in which it has to be done."""
+
+    steps: list[Step] = field(default_factory=list)
+    differences: list[Difference] = field(default_factory=list)
+    by_hand: list[str] = field(default_factory=list)
+    as_wanted: int = 0
+    """Things that are there already just as the file says."""
+
+    @property
+    def made(self) -> int:
+        return sum(len(step.makes) for step in self.steps)
+
+
+def make(programme: Programme, project: Project, *, public_url: str) -> Plan:
+    """Compare a programme with what a project has."""
+    return _Planner(programme, project, public_url).plan()
+
+
+class _Planner:
+    def __init__(self, programme: Programme, project: Project, public_url: str) -> None:
+        self.programme, self.project, self.public_url = programme, project, public_url
+        self.result = Plan()
+
+    def plan(self) -> Plan:
+        programme = self.programme
+        self._schemas()
+        for segment in programme.segments:
+            self._one("segment", segment.name, "/v1/segments", _same_whatever(bodies.segment(segment)))
+        for product in programme.products:
+            # The same call makes and changes it.
+            self._one(
+                "product", product.source_id, "/v1/products", _same_whatever(bodies.product(product)), changes=True
+            )
+        for rule in programme.validation_rules:
+            self._one(
+                "validation rule",
+                rule.name,
+                "/v1/validation-rules",
+                partial(bodies.validation_rule, rule),
+            )
+        # Referral campaigns last: what the referrer gets is of another campaign.
+        campaigns = sorted(programme.campaigns, key=lambda each: isinstance(each, Referral))
+        for campaign in campaigns:
+            self._campaign(campaign)
+        for reward in programme.rewards:
+            self._one("reward", reward.name, "/v1/rewards", partial(bodies.reward, reward))
+        for campaign in campaigns:
+            if isinstance(campaign, Loyalty):
+                self._loyalty(campaign)
+        self._webhooks()
+        self.result.by_hand += by_hand.steps(programme, self.project, self.public_url)
+        return self.result
+
+    # --- one thing, one call
+
+    def _one(
+        self,
+        kind: str,
+        name: str,
+        path: str,
+        body: Callable[[Ids], dict[str, Any]],
+        *,
+        changes: bool = False,
+        ignored: Sequence[str] = (),
+        before: Do | None = None,
+    ) -> None:
+        async def do(caller: Caller, project: Project) -> None:
+            if before is not None:
+                await before(caller, project)
+            made = await caller.write("POST", path, body(project.id))
+            project.things[(kind, name)] = made
+
+        there = self.project.found(kind, name)
+        if there is None:
+            self.result.steps.append(Step(f"make the {kind} {name}", do, ((kind, name),)))
+            return
+        wanted = {field: value for field, value in body(self.project.id).items() if field not in ignored}
+        change = Step(f"change the {kind} {name}", do) if changes else None
+        self._compare(kind, name, wanted, there, {"": change} if change else {})
+
+    def _compare(
+        self,
+        kind: str,
+        name: str,
+        wanted: Mapping[str, Any],
+        there: Mapping[str, Any],
+        changes: Mapping[str, Step] | None = None,
+    ) -> None:
+        """`changes` by field; "" stands for every field."""
+        found = [
+            Difference(kind, name, where, is_, should, (changes or {}).get(where) or (changes or {}).get(""))
+            for where, is_, should in differences(wanted, there)
+        ]
+        self.result.differences += found
+        self.result.as_wanted += not found
+
+    # --- what only the sandbox takes over the API
+
+    def _schemas(self) -> None:
+        if not self.project.sandbox:
+            return
+        for resource, properties in self.programme.metadata_schemas.items():
+            self._schema("metadata schema", resource, bodies.metadata_schema(resource, properties))
+        for event in self.programme.events:
+            self._schema("event", event.name, bodies.event_schema(event))
+
+    def _schema(self, kind: str, name: str, body: dict[str, Any]) -> None:
+        async def do(caller: Caller, project: Project) -> None:
+            there = project.found(kind, name) or {}
+            # One call states the whole schema: what it has besides must stay.
+            properties = {**(there.get("properties") or {}), **body["properties"]}
+            made = await caller.write("POST", "/sandbox/metadata-schemas", {**body, "properties": properties})
+            project.things[(kind, name)] = {**made, "id": there.get("id", made["id"])}
+
+        there = self.project.found(kind, name)
+        if there is None:
+            self.result.steps.append(Step(f"define the {kind} {name}", do, ((kind, name),)))
+            return
+        shown = {key: each["type"] for key, each in (there.get("properties") or {}).items()}
+        self._compare(kind, name, body["properties"], shown, {"": Step(f"add to the {kind} {name}", do)})
+
+    def _webhooks(self) -> None:
+        if not self.project.sandbox:
+            return
+        wanted = [each.url.replace("{PUBLIC_URL}", self.public_url) for each in self.programme.webhooks]
+        there = self.project.webhook_urls
+        new = [url for url in dict.fromkeys(wanted) if url not in there]
+        if new:
+
+            async def do(caller: Caller, _: Project) -> None:
+                await caller.write("POST", "/sandbox/webhooks", {"target_urls": [*there, *new]})
+
+            self.result.steps.append(
+                Step(f"send webhooks to {', '.join(new)}", do, tuple(("webhook", url) for url in new))
+            )
+        self.result.as_wanted += len(set(wanted)) - len(new)
+
+    # --- campaigns
+
+    def _campaign(self, campaign: Campaign) -> None:
+        name, fixed = campaign.name, campaign.sandbox_id
+
+        async def fix(caller: Caller, project: Project) -> None:
+            if fixed is not None and project.sandbox:
+                body = {"object": "campaign", "name": name, "id": fixed}
+                await caller.write("POST", "/sandbox/ids", body)
+
+        there = self.project.found("campaign", name)
+        self._one(
+            "campaign",
+            name,
+            "/v1/campaigns",
+            partial(bodies.campaign, campaign),
+            # Tiers are things of their own; how many codes there were at first says nothing later.
+            ignored=("promotion", "vouchers_count", "active", "type"),
+            before=fix,
+        )
+        if there is not None:
+            self._active(campaign, there)
+            if fixed is not None and self.project.sandbox and there["id"] != fixed:
+                self.result.differences.append(Difference("campaign", name, "id", there["id"], fixed))
+            if isinstance(campaign, Promotion):
+                self._promotion_tiers(campaign)
+        for rule in campaign.only_if:
+            self._assignment(rule, name)
+
+    def _active(self, campaign: Campaign, there: Mapping[str, Any]) -> None:
+        async def do(caller: Caller, project: Project) -> None:
+            verb = "enable" if campaign.active else "disable"
+            await caller.write("POST", f"/v1/campaigns/{quoted(project.id('campaign', campaign.name))}/{verb}")
+
+        if bool(there.get("active")) != campaign.active:
+            change = Step(f"switch the campaign {campaign.name} {'on' if campaign.active else 'off'}", do)
+            self.result.differences.append(
+                Difference("campaign", campaign.name, "active", there.get("active"), campaign.active, change)
+            )
+
+    def _promotion_tiers(self, campaign: Promotion) -> None:
+        path = f"/v1/promotions/{quoted(self.project.id('campaign', campaign.name))}/tiers"
+        for tier in campaign.tiers:
+            self._one(
+                "promotion tier",
+                f"{campaign.name}/{tier.name}",
+                path,
+                partial(bodies.promotion_tier, tier),
+                ignored=("validation_rules",),
+            )
+
+    def _assignment(self, rule: str, campaign: str) -> None:
+        campaign_id = self.project.id("campaign", campaign)
+        if self.project.found("assignment", f"{rule}/{campaign_id}") is not None:
+            self.result.as_wanted += 1
+            return
+
+        async def do(caller: Caller, project: Project) -> None:
+            body = {"related_object_type": "campaign", "related_object_id": project.id("campaign", campaign)}
+            path = f"/v1/validation-rules/{quoted(project.id('validation rule', rule))}/assignments"
+            made = await caller.write("POST", path, body)
+            project.things[("assignment", f"{rule}/{body['related_object_id']}")] = made
+
+        step = Step(f"hold the campaign {campaign} to the validation rule {rule}", do, (("assignment", campaign),))
+        self.result.steps.append(step)
+
+    # --- inside a loyalty campaign: all that is missing of a kind in one call
+
+    def _loyalty(self, campaign: Loyalty) -> None:
+        rules = [rule for rule in campaign.earning_rules if not self._rule_by_hand(rule)]
+        self._many(
+            campaign.name,
+            "earning rule",
+            "earning-rules",
+            [(rule.banner, partial(loyalty_bodies.earning_rule, rule)) for rule in rules],
+        )
+        self._many(
+            campaign.name,
+            "price",
+            "rewards",
+            [(price.reward, partial(loyalty_bodies.price, price)) for price in campaign.rewards],
+        )
+        self._many(
+            campaign.name,
+            "tier",
+            "tiers",
+            [(tier.name, partial(loyalty_bodies.tier, tier, campaign.name)) for tier in campaign.tiers],
+        )
+
+    def _rule_by_hand(self, rule: EarningRule) -> bool:
+        """A real project takes a rule on an event only by the id of the event's definition."""
+        event = rule.when.event
+        return event is not None and not self.project.sandbox and self.project.found("event", event) is None
+
+    def _many(
+        self,
+        campaign: str,
+        kind: str,
+        segment: str,
+        wanted: Sequence[tuple[str, Callable[[Ids], dict[str, Any]]]],
+    ) -> None:
+        missing = []
+        for name, body in wanted:
+            there = self.project.found(kind, f"{campaign}/{name}")
+            if there is None:
+                missing.append((name, body))
+            else:
+                given = {field: value for field, value in body(self.project.id).items() if field != "reward"}
+                self._compare(kind, f"{campaign}/{name}", given, there, self._switch(campaign, kind, name, given))
+        if not missing:
+            return
+
+        async def do(caller: Caller, project: Project) -> None:
+            path = f"/v1/loyalties/{quoted(project.id('campaign', campaign))}/{segment}"
+            made = await caller.write("POST", path, [body(project.id) for _, body in missing])
+            rows = made if isinstance(made, list) else made.get("data") or []
+            for (name, _), row in zip(missing, rows, strict=False):
+                project.things[(kind, f"{campaign}/{name}")] = row
+
+        names = tuple((kind, f"{campaign}/{name}") for name, _ in missing)
+        listed = ", ".join(name for name, _ in missing)
+        plural = f"{kind}s" if len(missing) > 1 else kind
+        self.result.steps.append(Step(f"give {campaign} the {plural}: {listed}", do, names))
+
+    def _switch(self, campaign: str, kind: str, name: str, wanted: Mapping[str, Any]) -> dict[str, Step]:
+        if kind != "earning rule":
+            return {}
+
+        async def do(caller: Caller, project: Project) -> None:
+            rule = project.id("earning rule", f"{campaign}/{name}")
+            verb = "enable" if wanted["active"] else "disable"
+            path = f"/v1/loyalties/{quoted(project.id('campaign', campaign))}/earning-rules/{rule}/{verb}"
+            await caller.write("POST", path)
+
+        return {"active": Step(f"switch the earning rule {name} {'on' if wanted['active'] else 'off'}", do)}
+
+
+def _same_whatever(body: dict[str, Any]) -> Callable[[Ids], dict[str, Any]]:
+    """A body that names nothing else."""
+    return lambda _: body
+
+
+def _short(value: Any) -> str:
+    if value is None:
+        return "not set"
+    if isinstance(value, bool):
+        return str(value).lower()
+    shown = repr(value)
+    return shown if len(shown) <= 80 else f"{shown[:77]}…"
