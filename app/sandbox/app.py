@@ -40,8 +40,12 @@ from app.sandbox.work import CALL
 log = structlog.get_logger()
 _DOCUMENTED = {
     "/v1/campaigns/{}": {"PUT", "DELETE"},
+    "/v1/customers/importCSV": {"POST"},
     "/v1/loyalties/{}": {"PUT", "DELETE"},
     "/v1/loyalties/{}/earning-rules/{}": {"PUT", "DELETE"},
+    "/v1/orders/export": {"POST"},
+    "/v1/orders/import": {"POST"},
+    "/v1/products/importCSV": {"POST"},
     "/v1/products/{}": {"PUT", "DELETE"},
     "/v1/rewards/{}": {"PUT", "DELETE"},
     "/v1/vouchers": {"POST"},
