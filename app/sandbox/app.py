@@ -19,6 +19,7 @@ from app.sandbox import (
     events,
     loyalties,
     metadata,
+    openapi,
     orders,
     products,
     publications,
@@ -64,6 +65,7 @@ class Sandbox:
                 Router("/v1", route_handlers=[module.router for module in V1]),
                 segmentio.router,
                 control.router,
+                openapi.router,
             ],
             dependencies={
                 "store": Provide(lambda: self.store, sync_to_thread=False),

@@ -1,10 +1,8 @@
 """Voucherify's own Python SDK, unmodified and in an environment of its own, drives the sandbox and reads it."""
 
 import asyncio
-import hashlib
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,33 +14,18 @@ import pytest
 import pytest_asyncio
 
 from app.sandbox.app import Sandbox
+from tests.sandbox.installed import installed
 from tests.sandbox.sdk.calls import CALLS, Call
 from tests.sandbox.serving import KEYS
 
 HERE = Path(__file__).parent
-LOCK = HERE / "requirements.lock"
 APIS = sorted({call.method.partition(".")[0] for call in CALLS})
 
 
 @pytest.fixture(scope="session")
 def sdk() -> Path:
     """A folder with the SDK and what it needs, installed at the first run and then kept beside the environment."""
-    digest = hashlib.sha256(LOCK.read_bytes()).hexdigest()[:12]
-    folder = Path(sys.prefix) / "voucherify-sdk" / digest
-    if not folder.exists():
-        making = folder.with_name(f"{digest}-{os.getpid()}")
-        pip = [sys.executable, "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--quiet"]
-        try:
-            subprocess.run(
-                [*pip, "--no-deps", "--require-hashes", "--target", str(making), "-r", str(LOCK)],
-                check=True,
-                timeout=180,
-            )
-            if not folder.exists():  # another run may have been quicker
-                making.replace(folder)
-        finally:
-            shutil.rmtree(making, ignore_errors=True)
-    return folder
+    return installed(HERE / "requirements.lock", "voucherify-sdk")
 
 
 @pytest_asyncio.fixture(scope="session")
