@@ -34,9 +34,10 @@ class ReadingClient(Client):
         *,
         params: Mapping[str, str | int | bool] | None = None,
         may_leave: Callable[[], bool] | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109 - the base class's signature
     ) -> Call:
         if method == "GET":
-            return await super().send(method, url, body, headers, params=params, may_leave=may_leave)
+            return await super().send(method, url, body, headers, params=params, may_leave=may_leave, timeout=timeout)
         path = urlsplit(url).path
         call = Unsent(method, path, body, 0, _made_up(path, body), 0.0)
         if self.observe is not None:

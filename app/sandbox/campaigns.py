@@ -14,7 +14,7 @@ from litestar import Router, get, post
 from litestar.params import FromPath
 
 from app.sandbox import conditions, expiry, fixed_ids, render, tier_rules, vouchers
-from app.sandbox.clock import parse_time
+from app.sandbox.clock import iso, parse_time
 from app.sandbox.errors import Failure, NotEmulated, duplicate, invalid_payload, not_found
 from app.sandbox.ids import ALPHANUMERIC, code, new_id
 from app.sandbox.read import (
@@ -230,13 +230,14 @@ def _discount(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _date(body: dict[str, Any], name: str) -> str | None:
+    """As every time of the API, however it was written: a client that reads times compares them as text."""
     value = text(body, name)
-    if value is not None:
-        try:
-            parse_time(value)
-        except ValueError as error:
-            raise invalid_payload(f"Property .{name} cannot be recognized as a ISO-8601 compliant date") from error
-    return value
+    if value is None:
+        return None
+    try:
+        return iso(parse_time(value))
+    except (ValueError, OverflowError) as error:
+        raise invalid_payload(f"Property .{name} cannot be recognized as a ISO-8601 compliant date") from error
 
 
 async def listed(work: Work, request: AnyRequest, kind: str | None) -> dict[str, Any]:

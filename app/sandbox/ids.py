@@ -6,6 +6,7 @@ import secrets
 import string
 
 ALPHANUMERIC = string.digits + string.ascii_lowercase + string.ascii_uppercase
+_RANDOM = secrets.SystemRandom()
 _LETTERS = {
     "cust": 24,
     "camp": 24,
@@ -46,7 +47,7 @@ def request_id() -> str:
 
 
 def code(length: int, charset: str = ALPHANUMERIC) -> str:
-    return "".join(secrets.choice(charset) for _ in range(length))
+    return "".join(_RANDOM.choices(charset, k=length))
 
 
 def tracking_id(source_id: str) -> str:

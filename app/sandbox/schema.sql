@@ -324,4 +324,4 @@ CREATE TABLE IF NOT EXISTS delivery (
   delivered_at timestamptz,
   answer text
 );
-CREATE INDEX IF NOT EXISTS delivery_waiting ON delivery (due_at, seq) WHERE state = 'WAITING';
+CREATE INDEX IF NOT EXISTS delivery_waiting ON delivery (seq) WHERE state = 'WAITING';

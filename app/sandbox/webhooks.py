@@ -15,10 +15,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import asyncpg
-import httpx
 import structlog
 
 from app.sandbox.errors import Failure
+from app.sandbox.posting import NotPosted, Posting
 from app.sandbox.store import Store
 
 RETRIES = [timedelta(minutes=2**power) for power in range(11)] + [timedelta(hours=24)]
@@ -48,9 +48,7 @@ class Sender:
         self._store = store
         self._awake = asyncio.Event()
         self._lanes: dict[str, asyncio.Task[None]] = {}
-        # The bare transport: no redirects, no cookies, and half the time of a client for each of many small posts.
-        limits = httpx.Limits(max_connections=_AT_ONCE, max_keepalive_connections=_AT_ONCE)
-        self._transport = httpx.AsyncHTTPTransport(limits=limits, trust_env=False)
+        self._posting = Posting()
         self._pruned = 0.0
 
     def wake(self) -> None:
@@ -68,7 +66,7 @@ class Sender:
             for each in tasks:
                 each.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            await self._transport.aclose()
+            self._posting.close()
 
     async def _run(self) -> None:
         while True:
@@ -88,13 +86,18 @@ class Sender:
         if room < 1:
             return
         rows = await (await self._store.pool()).fetch(
-            "SELECT d.*, w.target_url FROM delivery d JOIN webhook w ON w.id = d.webhook_id AND w.active "
+            "WITH due AS (SELECT d.seq, d.lane FROM delivery d JOIN webhook w ON w.id = d.webhook_id AND w.active "
             # A first attempt is always due: going by its time, a clock that was set back would change the order.
             "WHERE d.state = 'WAITING' AND (d.attempts = 0 OR d.due_at <= $1) AND d.lane <> ALL($2) "
-            "ORDER BY d.seq LIMIT $3",
+            "ORDER BY d.seq LIMIT $3), "
+            # The bodies of those lanes only that there is room for: there are many more, and they are large.
+            "next AS (SELECT lane FROM due GROUP BY lane ORDER BY min(seq) LIMIT $4) "
+            "SELECT d.*, w.target_url FROM due JOIN next USING (lane) JOIN delivery d ON d.seq = due.seq "
+            "JOIN webhook w ON w.id = d.webhook_id ORDER BY d.seq",
             self._store.clock.now(),
             list(self._lanes),
             _BATCH,
+            room,
         )
         if self._store.faults.webhook_shuffle:
             random.shuffle(rows)
@@ -145,13 +148,12 @@ class Sender:
         try:
             # One limit for all of it: a receiver that dribbles its answer must not have longer.
             async with asyncio.timeout(self._store.config.webhook_timeout):
-                request = httpx.Request("POST", row["target_url"], content=body, headers=headers)
-                answer = await self._transport.handle_async_request(request)
-                await answer.aread()
-                await answer.aclose()
-        except (TimeoutError, httpx.HTTPError, httpx.InvalidURL) as error:
+                status = await self._posting.post(row["target_url"], body, headers)
+        except TimeoutError as error:
             return type(error).__name__
-        return None if answer.is_success else str(answer.status_code)
+        except NotPosted as error:
+            return str(error)
+        return None if 200 <= status < 300 else str(status)
 
     async def _failed(self, row: asyncpg.Record, problem: str) -> None:
         now = self._store.clock.now()

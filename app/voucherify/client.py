@@ -1,9 +1,12 @@
-"""One httpx client for Voucherify: keys, time-outs, and every failure as one of our errors.
+"""One httpx client for Voucherify: keys, time-outs, its rate limits, and every failure as one of our errors.
 
-It never retries: who calls it knows whether that is safe. Bodies and keys are not logged.
+It never retries: who calls it knows whether that is safe. Bodies and keys are not logged. Bodies go as they are given,
+so that null clears a field; answers come as they are, so that what is new in them harms nobody.
 """
 
+import asyncio
 import time
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Self
@@ -25,6 +28,7 @@ from app.errors import (
 from app.http import answers
 from app.settings import Settings
 from app.telemetry import VOUCHERIFY_CALLS, VOUCHERIFY_SECONDS
+from app.voucherify.pace import Pace
 
 KINDS: Final[Mapping[answers.Meaning, type[VoucherifyError]]] = {
     "refused": VoucherifyRefused,
@@ -49,6 +53,8 @@ class Call:
     """Seconds that Voucherify asks to be left alone after this, by its rate headers."""
 
 
+LONGEST_TURN: Final = 2.0
+"""Seconds that a call waits here for its turn; where it would be longer, it is refused before it leaves."""
 POOLS, CONNECTIONS = 13, 4
 """httpcore asks every connection of a pool, twice for each request, whether it still lives: with sixteen at once a call
 cost twice the CPU of one alone. Several small pools cost the same at any number."""
@@ -75,7 +81,9 @@ class Client:
         }
         self.observe = observe
         self._api_url = api_url.rstrip("/")
-        self._timeout = {"connect": min(timeout, 5.0), "read": timeout, "write": timeout, "pool": timeout}
+        self._timeout = timeout
+        self._paces: defaultdict[str, Pace] = defaultdict(Pace)
+        """By host: the door for Segment has a limit of its own."""
         trusted, proxy = httpx.create_ssl_context(), _proxy(api_url)
         limits = httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS)
         # Not a client of httpx but its transports: no cookies, redirects or sign-ins are needed, and they were a third
@@ -96,10 +104,22 @@ class Client:
         )
 
     async def call(
-        self, method: str, path: str, body: Any = None, *, params: Mapping[str, str | int | bool] | None = None
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        params: Mapping[str, str | int | bool] | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109 - handed on to the connection, which says what it waited for
+        urgent: bool = False,
     ) -> Any:
-        """Call the public API and return the parsed answer, or raise a `VoucherifyError`."""
-        return (await self.send(method, path, body, self._keys, params=params)).answered
+        """Call the public API and return the parsed answer, or raise a `VoucherifyError`.
+
+        `timeout` in seconds, where this call must not take as long as others; `urgent` where somebody waits at the
+        counter: it does not stand in line while the rate limit is near.
+        """
+        await _turn(self._paces[urlsplit(self._api_url).netloc], urgent=urgent)
+        return (await self.send(method, path, body, self._keys, params=params, timeout=timeout)).answered
 
     async def send(
         self,
@@ -110,14 +130,17 @@ class Client:
         *,
         params: Mapping[str, str | int | bool] | None = None,
         may_leave: Callable[[], bool] | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109 - see `call`
     ) -> Call:
         """Send one request, to a path of the API or to a whole address, with just these headers.
 
         `may_leave` is asked at the last moment, when the connection is there and the first byte is about to go: a
         process that was stopped meanwhile must not do what somebody else does by now. False raises `LeaseLost`.
+        It does not wait for the rate limit: deliveries are held back for all workers together, in the database.
         """
         url = url if "://" in url else self._api_url + url
-        path = urlsplit(url).path
+        address = urlsplit(url)
+        path, pace = address.path, self._paces[address.netloc]
         content = None if body is None else msgspec.json.encode(body)
         started = time.perf_counter()
         pool = self._busy.index(min(self._busy))
@@ -132,7 +155,7 @@ class Client:
                     headers={**HEADERS, **headers},
                     params=params,
                     extensions={
-                        "timeout": self._timeout,
+                        "timeout": _timeouts(self._timeout if timeout is None else timeout),
                         **({"trace": _gate(may_leave)} if may_leave is not None else {}),
                     },
                 ),
@@ -147,6 +170,7 @@ class Client:
             ) from error
         finally:
             self._busy[pool] -= 1
+        pace.heard(response.status_code, response.headers, time.monotonic())
         answered, rest = answers.parsed(response.content), answers.rest(response.headers)
         call = self._seen(method, path, body, response.status_code, answered, started, rest)
         if not response.is_success:
@@ -166,6 +190,23 @@ class Client:
     async def close(self) -> None:
         for pool in self._pools:
             await pool.aclose()
+
+
+async def _turn(pace: Pace, *, urgent: bool) -> None:
+    """Wait until a call may leave."""
+    seconds = pace.wait(time.monotonic(), urgent=urgent)
+    if seconds > LONGEST_TURN:
+        raise VoucherifyUnavailable(
+            f"Voucherify's rate limit allows no call for {seconds:.0f} s. Nothing was sent.",
+            code=429,
+            retry_after=seconds,
+        )
+    if seconds:
+        await asyncio.sleep(seconds)
+
+
+def _timeouts(seconds: float) -> dict[str, float]:
+    return {"connect": min(seconds, 5.0), "read": seconds, "write": seconds, "pool": seconds}
 
 
 async def _exchange(transport: httpx.AsyncBaseTransport, request: httpx.Request) -> httpx.Response:

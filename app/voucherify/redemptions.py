@@ -32,14 +32,14 @@ def redemption(code: str, order: dict[str, Any], customer: dict[str, Any], reque
 
 async def redeem(client: Client, body: dict[str, Any]) -> dict[str, Any]:
     """Redeem. Not idempotent: after an unclear answer read the order by its `source_id` first."""
-    answer: dict[str, Any] = await client.call("POST", "/v1/redemptions", body)
+    answer: dict[str, Any] = await client.call("POST", "/v1/redemptions", body, urgent=True)
     return answer
 
 
 async def validate(client: Client, code: str, order: dict[str, Any], customer: dict[str, Any]) -> dict[str, Any]:
     """What the voucher would do to the order; changes nothing. `valid` is false with the reason inside."""
     body = {"redeemables": [{"object": "voucher", "id": code}], "order": order, "customer": customer}
-    answer: dict[str, Any] = await client.call("POST", "/v1/validations", body)
+    answer: dict[str, Any] = await client.call("POST", "/v1/validations", body, urgent=True)
     return answer
 
 

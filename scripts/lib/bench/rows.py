@@ -27,6 +27,7 @@ ROWS: dict[str, Row] = {
     "deliver": Row("the deliverer, to a stub that answers at once", "deliveries/s", "higher", 400),
     "claim": Row("claiming lanes with 1,000,000 waiting, over claiming with 10", "ratio", "lower", 1.5),
     "order": Row("till call to points in the profile at 25 orders/s on 2 cores, p99; and the knee", "ms", "lower", 500),
+    "sandbox": Row("the sandbox: PAID orders that earn, to their last webhook", "orders/s", "higher", 300),
     "calls": Row("calls to Voucherify for one order, and for one change of a basket", "calls/order", "lower", 3),
 }
 
