@@ -13,6 +13,7 @@ from litestar.types import Receive, Scope, Send
 
 from app.sandbox import (
     activity,
+    async_actions,
     campaigns,
     control,
     customers,
@@ -21,12 +22,16 @@ from app.sandbox import (
     metadata,
     orders,
     products,
+    promotions,
     publications,
+    qualifications,
     redemptions,
     rewards,
     rollbacks,
     segmentio,
+    sessions,
     validations,
+    voucher_edits,
     vouchers,
 )
 from app.sandbox.config import SandboxConfig
@@ -39,13 +44,10 @@ from app.sandbox.work import CALL
 
 log = structlog.get_logger()
 _DOCUMENTED = {
-    "/v1/campaigns/{}": {"PUT", "DELETE"},
     "/v1/loyalties/{}": {"PUT", "DELETE"},
     "/v1/loyalties/{}/earning-rules/{}": {"PUT", "DELETE"},
     "/v1/products/{}": {"PUT", "DELETE"},
     "/v1/rewards/{}": {"PUT", "DELETE"},
-    "/v1/vouchers": {"POST"},
-    "/v1/vouchers/{}": {"POST", "PUT", "DELETE"},
 }
 """Methods that Voucherify has at an address of which the sandbox has others: 501, not 405."""
 
@@ -73,6 +75,7 @@ class Sandbox:
                 HTTPException: _other,
                 asyncpg.DataError: _unfit_data,
                 asyncpg.DeadlockDetectedError: _at_once,
+                asyncpg.ForeignKeyViolationError: _at_once,  # what it refers to was deleted in this moment
                 Exception: _broken,
             },
             lifespan=[self._lifespan],
@@ -96,6 +99,7 @@ class Sandbox:
 
 V1: list[Any] = [
     activity,
+    async_actions,
     campaigns,
     customers,
     events,
@@ -103,11 +107,15 @@ V1: list[Any] = [
     metadata,
     orders,
     products,
+    promotions,
     publications,
+    qualifications,
     redemptions,
     rewards,
     rollbacks,
+    sessions,
     validations,
+    voucher_edits,
     vouchers,
 ]
 
@@ -164,7 +172,7 @@ def _unfit_data(_: AnyRequest, error: asyncpg.DataError) -> Response[dict[str, A
     return _answer(Failure(400, "invalid_payload", "Invalid payload", "A value is outside of what can be stored"))
 
 
-def _at_once(_: AnyRequest, __: asyncpg.DeadlockDetectedError) -> Response[dict[str, Any]]:
+def _at_once(_: AnyRequest, __: asyncpg.PostgresError) -> Response[dict[str, Any]]:
     return _answer(Failure(400, "multiple_requests", "Multiple requests", "Another request works on the same objects"))
 
 

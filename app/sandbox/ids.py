@@ -21,6 +21,9 @@ _LETTERS = {
     "rew": 24,
     "rewa": 24,
     "rewr": 24,
+    "promo": 24,
+    "rh": 18,
+    "ssn": 32,
 }
 
 

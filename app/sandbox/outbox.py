@@ -18,13 +18,21 @@ DISTRIBUTIONS = {
     "customer.rewarded.loyalty_points": "Points earned",
     "customer.reward_redemptions.created": "Reward redemption created",
     "customer.reward_redemptions.completed": "Reward redemption completed",
+    "customer.voucher.gift.balance_added": "Gift credits added",
 }
 """Triggers with a distribution of their own, and its free-text name (which the envelope carries as `type`)."""
 PROJECT_EVENTS = frozenset(
     {
         "campaign.created",
+        "campaign.deleted",
         "campaign.disabled",
         "campaign.enabled",
+        "campaign.promotion_tier.created",
+        "campaign.promotion_tier.deleted",
+        "campaign.promotion_tier.disabled",
+        "campaign.promotion_tier.enabled",
+        "campaign.promotion_tier.updated",
+        "campaign.updated",
         "customer.created",
         "customer.deleted",
         "customer.rewarded.loyalty_points",
@@ -34,11 +42,15 @@ PROJECT_EVENTS = frozenset(
         "redemption.rollback.succeeded",
         "redemption.succeeded",
         "voucher.created",
+        "voucher.deleted",
         "voucher.disabled",
         "voucher.enabled",
+        "voucher.gift.balance_added",
+        "voucher.gift.transaction.created",
         "voucher.loyalty_card.points_added",
         "voucher.loyalty_card.transaction.created",
         "voucher.published",
+        "voucher.updated",
     }
 )
 

@@ -110,7 +110,7 @@ class Store:
             await connection.execute(
                 "TRUNCATE setting, customer, campaign, voucher, point_transaction, earning_rule, customer_order, "
                 "redemption, publication, custom_event, reward, reward_assignment, activity, product, metadata_schema, "
-                "webhook, delivery"
+                "webhook, delivery, credit_transaction, promotion_tier, session_lock, async_action"
             )
         self.clock.reset()
         self.faults.clear()
