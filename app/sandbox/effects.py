@@ -201,7 +201,8 @@ def _with_units(order: Order, discount: Mapping[str, Any], products: Products) -
             grown = price * (free - found)
             amount, room = amount + grown, room + grown
             changed |= {"price": price, "initial_amount": item.get("initial_amount", worth), "amount": worth + grown}
-            off = max(0, min(price * free, _subtotal(changed), room))
+            changed["subtotal_amount"] = _subtotal(changed)
+            off = max(0, min(price * free, changed["subtotal_amount"], room))
             room -= off
             changed = _off_item(changed, off)
         items = [*items, changed] if place is None else [*items[:place], changed, *items[place + 1 :]]
