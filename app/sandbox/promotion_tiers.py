@@ -24,7 +24,7 @@ SELECT = """
     SELECT count(*) AS redeemed,
       coalesce(sum((r.doc -> 'order' ->> 'total_amount')::bigint), 0)::bigint AS orders_amount,
       coalesce(sum((r.doc -> 'order' ->> 'total_applied_discount_amount')::bigint), 0)::bigint AS orders_discount
-    FROM redemption r WHERE r.promotion_tier_id = t.id AND r.status = 'SUCCEEDED'
+    FROM redemption r WHERE r.promotion_tier_id = t.id AND r.object = 'redemption' AND r.status = 'SUCCEEDED'
   ) s
 """
 

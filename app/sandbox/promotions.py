@@ -152,7 +152,6 @@ def _old_form(outcome: discounts.Outcome, customer_id: str | None, tracking: str
         **shown,
         **{name: tier[name] for name in names},
         "discount_amount": (outcome.order or {}).get("total_applied_discount_amount", 0),
-        "categories": [],
     }
 
 

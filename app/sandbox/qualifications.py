@@ -295,12 +295,13 @@ async def list_redeemables(reference: FromPath[str], request: AnyRequest, store:
             customer["id"],
         )
         shown = [_held(row, customer["id"], work) for row in rows]
+    total = len(shown)
     if sorting == "-id":
         shown.reverse()
     if after:
         place = next((place for place, each in enumerate(shown) if each["id"] == after), None)
         shown = shown[place + 1 :] if place is not None else []
-    return render.cursor_list(shown, limit)
+    return {**render.cursor_list(shown, limit), "total": total}
 
 
 def _held(row: asyncpg.Record, customer_id: str, work: Work) -> dict[str, Any]:
