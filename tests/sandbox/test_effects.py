@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.sandbox import effects
+from app.sandbox.errors import Failure
 from tests.sandbox.programme import buy, redeem, send
 from tests.sandbox.published import check_answer
 
@@ -126,7 +127,7 @@ async def test_an_order_sent_again_keeps_what_was_free(api: httpx.AsyncClient) -
     await send(api, "POST", "/v1/products", {"source_id": "mug", "name": "Mug", "price": 500})
     await discount(api, "FREE", type="UNIT", unit_off=1, unit_type="mug", effect="ADD_NEW_ITEMS")
     await discount(api, "TEN", type="PERCENT", percent_off=10, effect="APPLY_TO_ITEMS")
-    body = {"source_id": "o-1", "items": [POSTER, SHIRT], "status": "CREATED"}
+    body: dict[str, Any] = {"source_id": "o-1", "items": [POSTER, SHIRT], "status": "CREATED"}
     redeemed = (await redeem(api, "TEN", "FREE", **body))["order"]
     assert (redeemed["amount"], redeemed["total_amount"]) == (11000, 9450)
     paid = await send(api, "POST", "/v1/orders", {**body, "status": "PAID"})
@@ -223,7 +224,7 @@ def test_the_algebra_of_an_order_holds_for_any_stack(lines: list[dict[str, Any]]
     for value in stack:
         try:
             after = effects.apply(order, value, _PRODUCTS)
-        except effects.Failure:
+        except Failure:
             continue
         _check(after)
         applied = after["total_applied_discount_amount"]
