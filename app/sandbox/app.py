@@ -14,6 +14,7 @@ from litestar.types import Receive, Scope, Send
 from app.sandbox import (
     activity,
     assets,
+    async_actions,
     campaigns,
     control,
     customers,
@@ -30,17 +31,21 @@ from app.sandbox import (
     point_buckets,
     product_collections,
     products,
+    promotions,
     publications,
+    qualifications,
     redemptions,
     rewards,
     rollbacks,
     segmentio,
     segments,
+    sessions,
     skus,
     tiers,
     transfers,
     validation_rules,
     validations,
+    voucher_edits,
     vouchers,
 )
 from app.sandbox.config import SandboxConfig
@@ -53,7 +58,6 @@ from app.sandbox.work import CALL, Work
 
 log = structlog.get_logger()
 _DOCUMENTED = {
-    "/v1/campaigns/{}": {"PUT", "DELETE"},
     "/v1/customers/importCSV": {"POST"},
     "/v1/loyalties/{}": {"PUT", "DELETE"},
     "/v1/orders/export": {"POST"},
@@ -61,8 +65,6 @@ _DOCUMENTED = {
     "/v1/products/importCSV": {"POST"},
     "/v1/rewards/{}": {"PUT", "DELETE"},
     "/v1/skus/importCSV": {"POST"},
-    "/v1/vouchers": {"POST"},
-    "/v1/vouchers/{}": {"POST", "PUT", "DELETE"},
 }
 """Methods that Voucherify has at an address of which the sandbox has others: 501, not 405."""
 
@@ -94,6 +96,7 @@ class Sandbox:
                 HTTPException: _other,
                 asyncpg.DataError: _unfit_data,
                 asyncpg.DeadlockDetectedError: _at_once,
+                asyncpg.ForeignKeyViolationError: _at_once,  # what it refers to was deleted in this moment
                 Exception: _broken,
             },
             lifespan=[self._lifespan],
@@ -125,6 +128,7 @@ async def _what_follows(work: Work) -> None:
 
 V1: list[Any] = [
     activity,
+    async_actions,
     campaigns,
     customers,
     earning_rules,
@@ -137,16 +141,20 @@ V1: list[Any] = [
     point_buckets,
     product_collections,
     products,
+    promotions,
     publications,
+    qualifications,
     redemptions,
     rewards,
     rollbacks,
     segments,
+    sessions,
     skus,
     tiers,
     transfers,
     validation_rules,
     validations,
+    voucher_edits,
     vouchers,
 ]
 
@@ -203,7 +211,7 @@ def _unfit_data(_: AnyRequest, error: asyncpg.DataError) -> Response[dict[str, A
     return _answer(Failure(400, "invalid_payload", "Invalid payload", "A value is outside of what can be stored"))
 
 
-def _at_once(_: AnyRequest, __: asyncpg.DeadlockDetectedError) -> Response[dict[str, Any]]:
+def _at_once(_: AnyRequest, __: asyncpg.PostgresError) -> Response[dict[str, Any]]:
     return _answer(Failure(400, "multiple_requests", "Multiple requests", "Another request works on the same objects"))
 
 

@@ -1,31 +1,46 @@
-"""Campaigns of discount codes and of loyalty cards, and the making of their codes.
+"""Campaigns of discount codes, gift cards, loyalty cards and promotions, and the making of their codes.
 
 documented: the object, 409 on a taken name, lookup by id or name, enable and disable answer `{}`, unique codes by
-pattern, `creation_status` IN_PROGRESS in the answer when more than one code is made. inferred: the codes are there at
-once; a start or expiration date of the campaign is one of its vouchers.
+pattern, `creation_status` IN_PROGRESS in the answer when more than one code is made, a change leaves out what the
+request leaves out and reaches the codes that are not published or redeemed yet, null clears, deleting answers with an
+async action. inferred: the codes are there at once; a date of the campaign is one of its vouchers; deleting is for good
+with and without `force`, for there is no bin; a campaign that a reward gives coupons of is `resource_in_use`.
 """
 
-# ruff: noqa: S608 - what is put together here are constants; values are parameters
+# ruff: noqa: S608 - what is put together here are constants and columns of an allow-list; values are parameters
 
 from typing import Any
 
 import asyncpg
-from litestar import Router, get, post
+from litestar import Router, delete, get, post, put
 from litestar.params import FromPath
 
-from app.sandbox import conditions, expiry, fixed_ids, render, tier_rules, vouchers
-from app.sandbox.clock import iso, parse_time
+from app.sandbox import (
+    async_actions,
+    codes,
+    conditions,
+    effects,
+    expiry,
+    fixed_ids,
+    gifts,
+    promotion_tiers,
+    render,
+    tier_rules,
+    validity,
+    vouchers,
+)
+from app.sandbox.clock import iso
 from app.sandbox.errors import Failure, NotEmulated, duplicate, invalid_payload, not_found
-from app.sandbox.ids import ALPHANUMERIC, code, new_id
+from app.sandbox.ids import new_id
 from app.sandbox.read import (
     AnyRequest,
     argument,
+    between,
     boolean,
-    flag,
     integer,
     mapping,
-    number,
     one_of,
+    order,
     page,
     read_object,
     required_text,
@@ -36,7 +51,12 @@ from app.sandbox.rule_assignments import listed_for
 from app.sandbox.store import Store, TheStore
 from app.sandbox.work import Work
 
-EMULATED = {"DISCOUNT_VOUCHER": "DISCOUNT_COUPONS", "LOYALTY_CARD": "LOYALTY_PROGRAM"}
+EMULATED = {
+    "DISCOUNT_VOUCHER": "DISCOUNT_COUPONS",
+    "GIFT_VOUCHER": "GIFT_VOUCHERS",
+    "LOYALTY_CARD": "LOYALTY_PROGRAM",
+}
+PROMOTION = "PROMOTION"
 _KINDS = ("DISCOUNT_COUPONS", "GIFT_VOUCHERS", "LOYALTY_PROGRAM", "PROMOTION", "REFERRAL_PROGRAM")
 ASSIGNMENTS = listed_for("campaign", "campaign.id")
 _MOST_CODES = 10_000
@@ -62,10 +82,10 @@ async def found(work: Work, reference: str, kind: str | None = None) -> asyncpg.
 async def create(work: Work, body: dict[str, Any], kind: str | None = None) -> dict[str, Any]:
     """Make a campaign and its first codes; `kind` is the campaign type where the address fixes it."""
     name = required_text(body, "name", longest=255)
+    if (kind or text(body, "campaign_type")) == PROMOTION:
+        return await _create_promotion(work, body, name)
     template, kind = _voucher_template(body, kind)
     type_ = one_of(body, "type", ("AUTO_UPDATE", "STATIC", "STANDALONE")) or "AUTO_UPDATE"
-    if type_ == "STANDALONE":
-        raise NotEmulated("A campaign of the type STANDALONE")
     count = integer(body, "vouchers_count", most=10**6) or 0
     if count > _MOST_CODES:
         raise NotEmulated(f"A campaign with more than {_MOST_CODES} codes at once")
@@ -77,8 +97,8 @@ async def create(work: Work, body: dict[str, Any], kind: str | None = None) -> d
         "join_once": loyalty or boolean(body, "join_once") or False,
         "use_voucher_metadata_schema": boolean(body, "use_voucher_metadata_schema") or False,
         "description": text(body, "description"),
-        "start_date": _date(body, "start_date"),
-        "expiration_date": _date(body, "expiration_date"),
+        **validity.read(body),
+        "activity_duration_after_publishing": validity.duration_text(body, "activity_duration_after_publishing"),
         "vouchers_count": 0,
         "metadata": mapping(body, "metadata"),
         "loyalty_tiers_expiration": tier_rules.read(body) if loyalty else None,
@@ -90,7 +110,18 @@ async def create(work: Work, body: dict[str, Any], kind: str | None = None) -> d
         "protected": False,
         "validation_rules_assignments": render.empty_list(),
     }
-    doc = {field: value for field, value in doc.items() if value is not None or field == "category_id"}
+    validity.check(doc)
+    row = await _insert(work, body, name, kind, doc)
+    await make_codes(work, row, count)
+    made = {**render.campaign(row), "vouchers_count": 0 if count > 1 else count}
+    if count > 1:
+        made |= {"creation_status": "IN_PROGRESS", "vouchers_generation_status": "IN_PROGRESS"}
+        await async_actions.done(work, "CAMPAIGN.VOUCHERS_GENERATE", count, "Vouchers have been generated")
+    work.announce(work.event("campaign.created", row["id"], "evcam"), {"campaign": made})
+    return made
+
+
+async def _insert(work: Work, body: dict[str, Any], name: str, kind: str, doc: dict[str, Any]) -> asyncpg.Record:
     row = await work.one(
         "INSERT INTO campaign (id, name, campaign_type, active, doc, created_at) VALUES ($1, $2, $3, $4, $5, $6) "
         "ON CONFLICT (name) DO NOTHING RETURNING *",
@@ -98,58 +129,120 @@ async def create(work: Work, body: dict[str, Any], kind: str | None = None) -> d
         name,
         kind,
         boolean(body, "active") is not False,
-        doc,
+        {field: value for field, value in doc.items() if value is not None or field == "category_id"},
         work.now,
     )
     if row is None:
         raise duplicate("campaign", name, by="name")
     for rule in texts(body, "validation_rules", most=1):
         await conditions.assign(work, rule, "campaign", row["id"])
-    await make_codes(work, row, count)
-    row = await found(work, row["id"])
-    shown = {**render.campaign(row), "vouchers_count": 0 if count > 1 else count}
-    if count > 1:
-        shown |= {"creation_status": "IN_PROGRESS", "vouchers_generation_status": "IN_PROGRESS"}
-    work.announce(work.event("campaign.created", row["id"], "evcam"), {"campaign": shown})
-    return shown
+    return await found(work, row["id"])
 
 
-async def make_codes(work: Work, campaign: asyncpg.Record, count: int) -> list[str]:
+async def _create_promotion(work: Work, body: dict[str, Any], name: str) -> dict[str, Any]:
+    """A promotion has tiers in place of codes: those of the request, the first of them first."""
+    given = mapping(body, "promotion").get("tiers")
+    if given is not None and not (isinstance(given, list) and all(isinstance(each, dict) for each in given)):
+        raise invalid_payload("Property .promotion.tiers must be array")
+    doc = {
+        "type": one_of(body, "type", ("AUTO_UPDATE", "STATIC", "STANDALONE")) or "STATIC",
+        "auto_join": False,
+        "join_once": False,
+        "use_voucher_metadata_schema": False,
+        "description": text(body, "description"),
+        **validity.read(body),
+        "vouchers_count": 0,
+        "metadata": mapping(body, "metadata"),
+        "category": text(body, "category"),
+        "category_id": None,
+        "categories": [],
+        "creation_status": "DONE",
+        "vouchers_generation_status": "DONE",
+        "protected": False,
+        "validation_rules_assignments": render.empty_list(),
+    }
+    validity.check(doc)
+    row = await _insert(work, body, name, PROMOTION, doc)
+    for place, tier in enumerate(given or []):
+        await promotion_tiers.insert(work, row, tier, at=f".promotion.tiers[{place}]")
+    made = await shown(work, await found(work, row["id"]))
+    work.announce(work.event("campaign.created", row["id"], "evcam"), {"campaign": made})
+    return made
+
+
+async def shown(work: Work, row: asyncpg.Record) -> dict[str, Any]:
+    """The campaign as the API gives it: a promotion with its tiers."""
+    campaign = render.campaign(row)
+    if row["campaign_type"] != PROMOTION:
+        return campaign
+    tiers = [render.promotion_tier(tier) for tier in await promotion_tiers.of_campaign(work, row["id"])]
+    return {**campaign, "promotion": {**render.old_list("tiers", tiers, len(tiers)), "has_more": False}}
+
+
+def _inherited(campaign: asyncpg.Record) -> dict[str, Any]:
+    """What a new code has from its campaign."""
+    template = campaign["doc"]["voucher"]
+    doc = {name: template[name] for name in ("discount", *validity.FIELDS) if template.get(name) is not None}
+    if gift := template.get("gift"):
+        doc["gift_effect"] = gift["effect"]
+    if category := campaign["doc"].get("category"):
+        doc["category"] = category
+    return {**doc, "metadata": campaign["doc"].get("metadata", {})}
+
+
+async def make_codes(
+    work: Work,
+    campaign: asyncpg.Record,
+    count: int,
+    *,
+    config: dict[str, Any] | None = None,
+    changes: dict[str, Any] | None = None,
+) -> list[str]:
     """New vouchers of this campaign; answers their ids. Codes are unique in the whole project.
+
+    `config` (of the codes) and `changes` (of the vouchers, with `quantity` and `active`) go before what the campaign
+    says.
 
     Raises:
         Failure: the campaign's pattern has no free codes left.
     """
     template = campaign["doc"]["voucher"]
-    doc = {name: template.get(name) for name in ("discount", "start_date", "expiration_date") if template.get(name)}
-    doc["metadata"] = campaign["doc"].get("metadata", {})
+    config, changes = config or template["code_config"], dict(changes or {})
+    quantity, active = changes.pop("quantity", template["redemption"]["quantity"]), changes.pop("active", True)
+    inherited = _inherited(campaign)
+    doc = {**inherited, **changes, "metadata": {**inherited["metadata"], **changes.get("metadata", {})}}
+    doc = {name: value for name, value in doc.items() if value is not None}
+    validity.check(doc)
     made: list[str] = []
     for attempt in range(_TRIES):
         missing = count - len(made)
         if not missing:
             break
         # The first draw nearly always does; where a pattern is almost full, draw many to hit what is left of it.
-        codes = {new_code(template["code_config"]) for _ in range(missing if attempt == 0 else 2 * missing + 30)}
+        drawn = {codes.new(config) for _ in range(missing if attempt == 0 else 2 * missing + 30)}
         rows = await work.all(
-            "INSERT INTO voucher (id, code, campaign_id, type, doc, initial_points, quantity, created_at) "
-            "SELECT id, code, $3, $4, $5, $6, $7, $8 FROM unnest($1::text[], $2::text[]) AS new (id, code) "
+            "INSERT INTO voucher (id, code, campaign_id, type, doc, initial_points, quantity, created_at, "
+            "initial_credits, active) "
+            "SELECT id, code, $3, $4, $5, $6, $7, $8, $10, $11 FROM unnest($1::text[], $2::text[]) AS new (id, code) "
             "WHERE NOT EXISTS (SELECT 1 FROM voucher WHERE voucher.code = new.code) LIMIT $9 "
             "ON CONFLICT (code) DO NOTHING RETURNING id",
-            [new_id("v") for _ in codes],
-            list(codes),
+            [new_id("v") for _ in drawn],
+            list(drawn),
             campaign["id"],
             template["type"],
             doc,
             (template.get("loyalty_card") or {}).get("points") or 0,
-            template["redemption"]["quantity"],
+            quantity,
             work.now,
             missing,
+            (template.get("gift") or {}).get("amount") or 0,
+            active,
         )
         made += [row["id"] for row in rows]
         if count == 1 and made:
-            shown = render.voucher(await vouchers.found(work, made[0]), work.config.url)
+            voucher = render.voucher(await vouchers.found(work, made[0]), work.config.url)
             event = work.event("voucher.created", made[0], "evvou")
-            work.announce(event, {"voucher": shown, "campaign": render.simple_campaign(campaign)})
+            work.announce(event, {"voucher": voucher, "campaign": render.simple_campaign(campaign)})
     else:
         if len(made) < count:
             raise Failure(
@@ -159,13 +252,6 @@ async def make_codes(work: Work, campaign: asyncpg.Record, count: int) -> list[s
                 "Couldn't create new vouchers for publication",
             )
     return made
-
-
-def new_code(config: dict[str, Any]) -> str:
-    """A code by its configuration: each `#` of the pattern is a random character; prefix and postfix stand around."""
-    charset = config["charset"]
-    body = "".join(code(1, charset) if each == "#" else each for each in config["pattern"])
-    return f"{config['prefix']}{body}{config['postfix']}"
 
 
 def _voucher_template(body: dict[str, Any], kind: str | None) -> tuple[dict[str, Any], str]:
@@ -183,14 +269,18 @@ def _voucher_template(body: dict[str, Any], kind: str | None) -> tuple[dict[str,
     template: dict[str, Any] = {
         "type": type_,
         "redemption": {"quantity": integer(redemption, "quantity", least=1, most=2**31 - 1, at=".voucher.redemption")},
-        "code_config": _code_config(mapping(given, "code_config", at=".voucher")),
+        "code_config": codes.read(mapping(given, "code_config", at=".voucher"), ".voucher.code_config"),
         "is_referral_code": False,
     }
-    for name in ("start_date", "expiration_date"):
-        if date := _date(given, name) or _date(body, name):
-            template[name] = date
+    dates = {
+        **validity.read(body),
+        **{name: value for name, value in validity.read(given, ".voucher").items() if value},
+    }
+    template |= {name: value for name, value in dates.items() if value is not None}
     if type_ == "DISCOUNT_VOUCHER":
-        template["discount"] = _discount(mapping(given, "discount", at=".voucher"))
+        template["discount"] = effects.read(mapping(given, "discount", at=".voucher"), ".voucher.discount")
+    elif type_ == "GIFT_VOUCHER":
+        template["gift"] = gifts.read(mapping(given, "gift", at=".voucher"), ".voucher.gift")
     else:
         card = mapping(given, "loyalty_card", at=".voucher")
         template["loyalty_card"] = {"points": integer(card, "points", at=".voucher.loyalty_card") or 0}
@@ -199,59 +289,121 @@ def _voucher_template(body: dict[str, Any], kind: str | None) -> tuple[dict[str,
     return template, EMULATED[type_]
 
 
-def _code_config(given: dict[str, Any]) -> dict[str, Any]:
-    at = ".voucher.code_config"
-    length = integer(given, "length", least=1, most=64, at=at) or 8
-    pattern = text(given, "pattern", longest=128, at=at) or "#" * length
-    charset = text(given, "charset", longest=256, at=at) or ALPHANUMERIC
-    around = {name: text(given, name, longest=64, at=at) or "" for name in ("prefix", "postfix")}
-    return {"length": pattern.count("#"), "charset": charset, "pattern": pattern, **around}
+async def change(work: Work, row: asyncpg.Record, body: dict[str, Any]) -> dict[str, Any]:
+    """Change what the request names, in the campaign and in its codes that nobody has got or used yet."""
+    doc = dict(row["doc"])
+    doc |= {name: text(body, name) for name in ("description", "category") if name in body}
+    doc |= {name: value for name in ("auto_join", "join_once") if (value := boolean(body, name)) is not None}
+    if row["campaign_type"] == "LOYALTY_PROGRAM":
+        doc["join_once"] = True
+    if type_ := one_of(body, "type", ("AUTO_UPDATE", "STATIC")):
+        doc["type"] = type_
+    dates = validity.read(body)
+    doc |= dates
+    if (name := "activity_duration_after_publishing") in body:
+        doc[name] = validity.duration_text(body, name)
+    if "metadata" in body:
+        doc["metadata"] = {**doc.get("metadata", {}), **mapping(body, "metadata")}
+    unset = body.get("unset_metadata_fields") or []
+    if not isinstance(unset, list):
+        raise invalid_payload("Property .unset_metadata_fields must be array")
+    for name in unset:
+        doc["metadata"].pop(str(name), None)
+    doc["metadata"] = {name: value for name, value in doc.get("metadata", {}).items() if value is not None}
+    if "voucher" in doc:
+        doc["voucher"] = _changed_template({**doc["voucher"], **dates}, body)
+    validity.check(doc)
+    doc = {name: value for name, value in doc.items() if value is not None or name == "category_id"}
+    await work.run("UPDATE campaign SET doc = $2, updated_at = $3 WHERE id = $1", row["id"], doc, work.now)
+    changed = await found(work, row["id"])
+    reached = 0
+    if "voucher" in doc:
+        reached = await _reach_codes(work, changed)
+        await async_actions.done(work, "CAMPAIGN.VOUCHERS_UPDATE", reached, "Vouchers have been updated")
+    answer = await shown(work, changed)
+    work.announce(work.event("campaign.updated", row["id"], "evcam"), {"campaign": answer})
+    return answer
 
 
-def _discount(given: dict[str, Any]) -> dict[str, Any]:
-    at = ".voucher.discount"
-    kind = one_of(given, "type", ("AMOUNT", "PERCENT", "UNIT", "FIXED"), at=at)
-    effect = text(given, "effect", at=at) or "APPLY_TO_ORDER"
-    if kind is None:
-        raise invalid_payload(f"Property {at} should have required property 'type'")
-    if kind not in {"AMOUNT", "PERCENT"} or effect != "APPLY_TO_ORDER":
-        raise NotEmulated(f"A discount of type {kind} with effect {effect}")
-    made: dict[str, Any] = {"type": kind, "effect": effect}
-    if kind == "AMOUNT":
-        made["amount_off"] = integer(given, "amount_off", at=at)
-    else:
-        made["percent_off"] = number(given, "percent_off", most=100, at=at)
-        if limit := integer(given, "amount_limit", at=at):
-            made["amount_limit"] = limit
-    missing = next((name for name, value in made.items() if value is None), None)
-    if missing:
-        raise invalid_payload(f"Property {at} should have required property '{missing}'")
-    return made
+def _changed_template(template: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
+    template = {name: value for name, value in template.items() if value is not None}
+    if template["type"] == "DISCOUNT_VOUCHER" and (given := mapping(body, "discount")):
+        template["discount"] = effects.changed(template["discount"], given)
+    if template["type"] == "GIFT_VOUCHER" and (given := mapping(body, "gift")):
+        template["gift"] = gifts.read({**template["gift"], **given}, ".gift")
+    return template
 
 
-def _date(body: dict[str, Any], name: str) -> str | None:
-    """As every time of the API, however it was written: a client that reads times compares them as text."""
-    value = text(body, name)
-    if value is None:
-        return None
-    try:
-        return iso(parse_time(value))
-    except (ValueError, OverflowError) as error:
-        raise invalid_payload(f"Property .{name} cannot be recognized as a ISO-8601 compliant date") from error
+async def _reach_codes(work: Work, campaign: asyncpg.Record) -> int:
+    """Give the codes that are not published or redeemed yet what the campaign says now; answers how many they are."""
+    inherited = _inherited(campaign)
+    inherited.pop("metadata")
+    gone = [name for name in (*validity.FIELDS, "category") if name not in inherited]
+    done = await work.run(
+        "UPDATE voucher SET doc = (doc - $2::text[]) || $3, updated_at = $4, initial_credits = CASE WHEN EXISTS "
+        "(SELECT 1 FROM credit_transaction WHERE voucher_id = voucher.id) THEN initial_credits ELSE $5 END "
+        "WHERE campaign_id = $1 AND publish_count = 0 AND redeemed_quantity = 0",
+        campaign["id"],
+        gone,
+        inherited,
+        work.now,
+        (campaign["doc"]["voucher"].get("gift") or {}).get("amount") or 0,
+    )
+    return int(done.split()[-1])
+
+
+async def remove(work: Work, row: asyncpg.Record) -> dict[str, Any]:
+    """Delete a campaign with its codes, tiers and their redemptions; answers the async action that did it."""
+    user = await work.value(
+        "SELECT id FROM reward WHERE doc -> 'parameters' -> 'campaign' ->> 'id' = $1 LIMIT 1", row["id"]
+    )
+    if user is not None:
+        raise Failure(
+            400,
+            "resource_in_use",
+            "Resource in use",
+            f"Campaign {row['id']} is in use by reward {user}",
+            resource_id=row["id"],
+            resource_type="campaign",
+        )
+    campaign = await shown(work, row)
+    # Its codes' locks first, so that nothing is redeemed or published while they go.
+    count = len(await work.all("SELECT 1 FROM voucher WHERE campaign_id = $1 ORDER BY code FOR UPDATE", row["id"]))
+    await work.run("DELETE FROM redemption WHERE campaign_id = $1", row["id"])
+    await work.run("DELETE FROM campaign WHERE id = $1", row["id"])
+    data = {"campaign": campaign, "deleted_at": iso(work.now)}
+    work.announce(work.event("campaign.deleted", row["id"], "evcam"), data)
+    done = await async_actions.done(work, "CAMPAIGN.VOUCHERS_DELETE", count, "Vouchers have been deleted")
+    return {"async_action_id": done}
 
 
 async def listed(work: Work, request: AnyRequest, kind: str | None) -> dict[str, Any]:
     limit, offset = page(request)
+    if any(name.startswith("filters") for name in request.query_params):
+        raise NotEmulated("Filtering campaigns by `filters`")
+    sorting = order(request, {"created_at": "created_at", "updated_at": "updated_at"}, "-created_at")
+    where = """
+      ($1::text IS NULL OR campaign_type = $1)
+      AND ($2::timestamptz IS NULL OR created_at > $2) AND ($3::timestamptz IS NULL OR created_at < $3)
+      AND ($4::timestamptz IS NULL OR updated_at > $4) AND ($5::timestamptz IS NULL OR updated_at < $5)
+      AND ($6::text IS NULL OR doc ->> 'creation_status' = $6) AND $7::text IS DISTINCT FROM 'true'
+    """
+    asked = (
+        kind,
+        *between(request, "created_at"),
+        *between(request, "updated_at"),
+        argument(request, "campaign_status"),
+        argument(request, "is_referral_code"),
+    )
     rows = await work.all(
         "SELECT *, (SELECT count(*) FROM voucher WHERE campaign_id = campaign.id) AS vouchers_count, "
-        f"{ASSIGNMENTS} FROM campaign "
-        "WHERE $1::text IS NULL OR campaign_type = $1 ORDER BY created_at DESC, id DESC LIMIT $2 OFFSET $3",
-        kind,
+        f"{ASSIGNMENTS} FROM campaign WHERE {where} ORDER BY {sorting} LIMIT $8 OFFSET $9",
+        *asked,
         limit,
         offset,
     )
-    total = await work.value("SELECT count(*) FROM campaign WHERE $1::text IS NULL OR campaign_type = $1", kind)
-    return render.old_list("campaigns", [render.campaign(row) for row in rows], total)
+    total = await work.value(f"SELECT count(*) FROM campaign WHERE {where}", *asked)
+    return render.old_list("campaigns", [await shown(work, row) for row in rows], total)
 
 
 @post("/campaigns", status_code=200)
@@ -263,8 +415,6 @@ async def create_campaign(request: AnyRequest, store: TheStore) -> dict[str, Any
 
 @get("/campaigns")
 async def list_campaigns(request: AnyRequest, store: TheStore) -> dict[str, Any]:
-    if flag(request, "filters"):
-        raise NotEmulated("Filtering campaigns by `filters`")
     async with store.work() as work:
         return await listed(work, request, argument(request, "campaign_type"))
 
@@ -272,7 +422,24 @@ async def list_campaigns(request: AnyRequest, store: TheStore) -> dict[str, Any]
 @get("/campaigns/{reference:str}")
 async def get_campaign(reference: FromPath[str], store: TheStore) -> dict[str, Any]:
     async with store.work() as work:
-        return render.campaign(await found(work, reference))
+        return await shown(work, await found(work, reference))
+
+
+@put("/campaigns/{reference:str}")
+async def update_campaign(reference: FromPath[str], request: AnyRequest, store: TheStore) -> dict[str, Any]:
+    body = await read_object(request)
+    async with store.work() as work:
+        row = await found(work, reference)
+        await work.run("SELECT 1 FROM campaign WHERE id = $1 FOR NO KEY UPDATE", row["id"])
+        return await change(work, await found(work, row["id"]), body)
+
+
+@delete("/campaigns/{reference:str}", status_code=202)
+async def delete_campaign(reference: FromPath[str], store: TheStore) -> dict[str, Any]:
+    async with store.work() as work:
+        row = await found(work, reference)
+        await work.run("SELECT 1 FROM campaign WHERE id = $1 FOR UPDATE", row["id"])
+        return await remove(work, await found(work, row["id"]))
 
 
 @post("/campaigns/{reference:str}/enable", status_code=200)
@@ -289,11 +456,22 @@ async def _switch(store: Store, reference: str, *, active: bool) -> dict[str, An
     async with store.work() as work:
         row = await found(work, reference)
         await work.run("UPDATE campaign SET active = $2, updated_at = $3 WHERE id = $1", row["id"], active, work.now)
-        shown = render.campaign(await found(work, row["id"]))
+        campaign = await shown(work, await found(work, row["id"]))
         work.announce(
-            work.event(f"campaign.{'enabled' if active else 'disabled'}", row["id"], "evcam"), {"campaign": shown}
+            work.event(f"campaign.{'enabled' if active else 'disabled'}", row["id"], "evcam"), {"campaign": campaign}
         )
     return {}
 
 
-router = Router("/", route_handlers=[create_campaign, list_campaigns, get_campaign, enable_campaign, disable_campaign])
+router = Router(
+    "/",
+    route_handlers=[
+        create_campaign,
+        list_campaigns,
+        get_campaign,
+        update_campaign,
+        delete_campaign,
+        enable_campaign,
+        disable_campaign,
+    ],
+)

@@ -146,11 +146,17 @@ async def full(work: Work, row: asyncpg.Record) -> dict[str, Any]:
           max(o.created_at) AS last_order_date,
           (SELECT total_amount FROM customer_order WHERE customer_id = $1 AND status IN ('PAID', 'FULFILLED')
              ORDER BY created_at DESC LIMIT 1) AS last_order_amount,
-          r.succeeded, r.failed, r.rolled_back
+          r.succeeded, r.failed, r.rolled_back,
+          (SELECT coalesce(-sum(t.amount) FILTER (WHERE t.type IN ('CREDITS_REDEMPTION', 'CREDITS_REFUND')), 0)::bigint
+             FROM credit_transaction t JOIN voucher v ON v.id = t.voucher_id WHERE v.holder_id = $1) AS gift_redeemed,
+          (SELECT coalesce(sum(v.initial_credits + (SELECT coalesce(sum(amount), 0) FROM credit_transaction
+             WHERE voucher_id = v.id)), 0)::bigint
+             FROM voucher v WHERE v.holder_id = $1 AND v.type = 'GIFT_VOUCHER') AS gift_left
         FROM (SELECT count(*) FILTER (WHERE status IN ('SUCCEEDED', 'ROLLED_BACK')) AS succeeded,
                 count(*) FILTER (WHERE status = 'FAILED') AS failed,
                 count(*) FILTER (WHERE status = 'ROLLED_BACK') AS rolled_back
-              FROM redemption WHERE customer_id = $1 AND object = 'redemption' AND voucher_id IS NOT NULL) r
+              FROM redemption WHERE customer_id = $1 AND object = 'redemption'
+                AND (voucher_id IS NOT NULL OR promotion_tier_id IS NOT NULL)) r
         LEFT JOIN customer_order o ON o.customer_id = $1 AND o.status IN ('PAID', 'FULFILLED')
         GROUP BY r.succeeded, r.failed, r.rolled_back
         """,

@@ -1,22 +1,22 @@
-"""Which codes of a request apply, why the others do not, and what they take off. No writes here.
+"""Which codes and promotion tiers of a request apply, why the others do not, and what they take off. No writes here.
 
-documented: the error keys, the amount algebra, SKIPPED and INAPPLICABLE, the stacking rules' defaults in mode ALL.
-inferred: a code of a disabled campaign is disabled; percentages round half up; a code published to one customer may be
-redeemed by another unless a validation rule forbids it.
+documented: the error keys, SKIPPED and INAPPLICABLE, the stacking rules' defaults in mode ALL, more credits than a gift
+card has are `gift_amount_exceeded`. inferred: a code of a disabled campaign is disabled; a code published to one
+customer may be redeemed by another unless a validation rule forbids it; a gift card without `credits` gives what the
+order needs as far as it has it, and never more than the order has left.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
-from app.sandbox import orders, vouchers
-from app.sandbox.clock import parse_time
-from app.sandbox.conditions import Row, Subject
-from app.sandbox.conditions import refusal as rules_refusal
+import asyncpg
+
+from app.sandbox import conditions, effects, gifts, orders, promotion_tiers, render, sessions, validity, vouchers
+from app.sandbox.conditions import Subject
 from app.sandbox.errors import Failure, NotEmulated, invalid_payload, not_found
-from app.sandbox.read import mapping, one_of, required_text
+from app.sandbox.read import integer, mapping, one_of, required_text
 from app.sandbox.work import Work
 
 STACKING_RULES: dict[str, Any] = {
@@ -40,6 +40,16 @@ _KINDS = ("voucher", "promotion_tier", "promotion_stack")
 
 
 @dataclass(frozen=True)
+class Redeemable:
+    """One thing that a request wants to use: a code, or a promotion tier by its id."""
+
+    kind: str
+    id: str
+    credits: int | None = None
+    """How much of a gift card; by default what the order needs."""
+
+
+@dataclass(frozen=True)
 class Outcome:
     """What became of one redeemable: what it takes off, or why it does not apply."""
 
@@ -50,14 +60,33 @@ class Outcome:
     error: Failure | None
     skipped: str | None = None
     """The key of the reason for which it was left aside although nothing is wrong with it."""
+    kind: str = "voucher"
+    tier: Mapping[str, Any] | None = None
+    credits: int = 0
+    """What it takes off a gift card."""
 
     @property
     def applies(self) -> bool:
         return self.error is None and self.skipped is None
 
+    @property
+    def incentive(self) -> tuple[str | None, str] | None:
+        """The campaign and the id of the code or promotion tier; None for a code that there is not."""
+        used = self.tier if self.tier is not None else self.voucher
+        return (used["campaign_id"], used["id"]) if used is not None else None
 
-def read_redeemables(body: dict[str, Any]) -> list[str]:
-    """The codes of a request, checked for what the sandbox can do."""
+    @property
+    def discount(self) -> dict[str, Any] | None:
+        """The discount it gives, as the answers carry it."""
+        if self.tier is not None:
+            return {**self.tier["doc"]["action"]["discount"], "is_dynamic": False}
+        if self.voucher is not None and self.voucher["type"] == "DISCOUNT_VOUCHER":
+            return {**self.voucher["doc"]["discount"], "is_dynamic": False}
+        return None
+
+
+def read_redeemables(body: dict[str, Any]) -> list[Redeemable]:
+    """What a request wants to use, checked for what the sandbox can do."""
     given = body.get("redeemables")
     if given is None:
         raise invalid_payload("Payload should have required property 'redeemables'")
@@ -67,9 +96,7 @@ def read_redeemables(body: dict[str, Any]) -> list[str]:
         raise invalid_payload("Property .redeemables must NOT have fewer than 1 items")
     if len(given) > STACKING_RULES["redeemables_limit"]:
         raise invalid_payload("Property .redeemables_limit must be <= 30")
-    if mapping(body, "session"):
-        raise NotEmulated("Locking codes by a session")
-    codes = []
+    wanted = []
     for place, item in enumerate(given):
         at = f".redeemables[{place}]"
         if not isinstance(item, dict):
@@ -77,104 +104,162 @@ def read_redeemables(body: dict[str, Any]) -> list[str]:
         for name in ("object", "id"):
             if item.get(name) is None:
                 raise invalid_payload(f"Property {at} should have required property '{name}'")
-        if one_of(item, "object", _KINDS, at=at) != "voucher":
-            raise NotEmulated(f"A redeemable of the kind {item['object']}")
-        codes.append(required_text(item, "id", at=at))
-    if len(set(codes)) < len(codes):
-        raise Failure(400, "duplicated_redeemables", "Duplicated redeemables", "Each redeemable may be given once")
-    return codes
+        kind = one_of(item, "object", _KINDS, at=at)
+        if kind == "promotion_stack":
+            raise NotEmulated("A redeemable of the kind promotion_stack")
+        credits_ = integer(mapping(item, "gift", at=at), "credits", at=f"{at}.gift")
+        wanted.append(Redeemable(str(kind), required_text(item, "id", at=at), credits_))
+    if len({(each.kind, each.id) for each in wanted}) < len(wanted):
+        raise _repeated()
+    return wanted
+
+
+def _repeated() -> Failure:
+    return Failure(400, "duplicated_redeemables", "Duplicated redeemables", "Each redeemable may be given once")
 
 
 async def evaluate(
     work: Work,
-    codes: list[str],
+    wanted: list[Redeemable],
     order: dict[str, Any] | None,
     *,
     lock: bool = False,
-    customer: Row | None = None,
+    session: str | None = None,
+    customer: asyncpg.Record | None = None,
     metadata: dict[str, Any] | None = None,
 ) -> list[Outcome]:
-    """Try the codes in the order of the request, each on what the ones before it left; mode ALL."""
+    """Try them in the order of the request, each on what the ones before it left; mode ALL.
+
+    `session` is the key whose own locks do not count; `metadata` is that of the redemption.
+    """
     if lock:  # always in one order, so that two requests for the same codes do not wait for each other
-        await work.run("SELECT 1 FROM voucher WHERE code = ANY($1) ORDER BY code FOR UPDATE", codes)
+        codes = [each.id for each in wanted if each.kind == "voucher"]
+        await work.run("SELECT 1 FROM voucher WHERE code = ANY($1) OR id = ANY($1) ORDER BY code FOR UPDATE", codes)
     outcomes: list[Outcome] = []
     current, applied = order, 0
-    for code in codes:
-        voucher = await vouchers.find(work, code)
-        error = refusal(voucher, code, work.now)
-        if voucher is not None and voucher["type"] != "DISCOUNT_VOUCHER":
-            raise NotEmulated("Redeeming a loyalty card")
-        if error is None and voucher is not None:
-            related = [("voucher", voucher["id"]), ("campaign", voucher["campaign_id"])]
-            beside = [
-                (each.voucher["campaign_id"], each.voucher["id"]) for each in outcomes if each.applies and each.voucher
-            ]
-            subject = Subject(customer, current, voucher, metadata=metadata, beside=beside, lock=lock)
-            error = await rules_refusal(work, related, subject)
-        if error is not None:
-            outcomes.append(Outcome(code, voucher, None, error))
-        elif applied >= STACKING_RULES["applicable_redeemables_limit"]:
-            outcomes.append(Outcome(code, voucher, None, None, "applicable_redeemables_limit_exceeded"))
-        else:
-            assert voucher is not None
+    seen: set[str] = set()
+    for each in wanted:
+        full = applied >= STACKING_RULES["applicable_redeemables_limit"]
+        beside = [used for outcome in outcomes if outcome.applies and (used := outcome.incentive)]
+        subject = Subject(customer, current, metadata=metadata, beside=beside, lock=lock)
+        outcome = await try_one(work, each, subject, session=session, full=full)
+        if outcome.voucher is not None:
+            identifier = outcome.voucher["id"]
+            if identifier in seen:  # once by its code and once by its id
+                outcome = replace(outcome, error=_repeated())
+            seen.add(identifier)
+        outcomes.append(outcome)
+        if outcome.applies:
             applied += 1
-            if current is not None:
-                current = taken_off(current, voucher["doc"]["discount"])
-            outcomes.append(Outcome(code, voucher, current, None))
+            current = outcome.order or current
     if any(outcome.error for outcome in outcomes):
         outcomes = [
             outcome
             if outcome.error
-            else Outcome(outcome.code, outcome.voucher, None, None, outcome.skipped or "preceding_validation_failed")
+            else replace(outcome, order=None, skipped=outcome.skipped or "preceding_validation_failed")
             for outcome in outcomes
         ]
     return outcomes
+
+
+async def try_one(
+    work: Work, wanted: Redeemable, subject: Subject, *, session: str | None = None, full: bool = False
+) -> Outcome:
+    """What one redeemable does to the order of who tries it. `full`: there is no room for more that apply."""
+    order = dict(subject.order) if subject.order is not None else None
+    voucher: Mapping[str, Any] | None = None
+    tier: Mapping[str, Any] | None = None
+    if wanted.kind == "promotion_tier":
+        tier = await promotion_tiers.find(work, wanted.id)
+        error = promotion_tiers.refusal(tier, wanted.id, work.now)
+    else:
+        voucher = await vouchers.find(work, wanted.id)
+        error = refusal(voucher, wanted.id, work.now)
+        if voucher is not None and voucher["type"] == "LOYALTY_CARD":
+            raise NotEmulated("Redeeming a loyalty card")
+        if error is None and voucher is not None and voucher["quantity"] is not None:
+            taken = voucher["redeemed_quantity"] + await sessions.held(work, voucher["id"], besides=session)
+            error = quantity_exceeded(wanted.id) if taken >= voucher["quantity"] else None
+    outcome = Outcome(wanted.id, voucher, None, error, kind=wanted.kind, tier=tier)
+    if error is None and (used := outcome.incentive):
+        campaign_id, identifier = used
+        related = [(wanted.kind, identifier), *([("campaign", campaign_id)] if campaign_id else [])]
+        outcome = replace(outcome, error=await conditions.refusal(work, related, replace(subject, voucher=voucher)))
+    if outcome.error is not None:
+        return outcome
+    if full:
+        return replace(outcome, skipped="applicable_redeemables_limit_exceeded")
+    try:
+        if voucher is not None and voucher["type"] == "GIFT_VOUCHER":
+            credits_, after = await _spend(work, voucher, wanted, order, session)
+            return replace(outcome, credits=credits_, order=after)
+        discount = outcome.discount
+        assert discount is not None
+        return replace(outcome, order=await taken_off(work, order, discount) if order is not None else None)
+    except Failure as failure:
+        return replace(outcome, error=failure)
+
+
+async def _spend(
+    work: Work, card: Mapping[str, Any], wanted: Redeemable, order: dict[str, Any] | None, session: str | None
+) -> tuple[int, dict[str, Any] | None]:
+    """How many credits go off the card, and the order after them."""
+    there = render.gift(card)["balance"] - await gifts.locked(work, card, session)
+    if wanted.credits is None and order is None:
+        raise Failure(400, "missing_amount", "order amount was not specified", wanted.id)
+    room = there if order is None else effects.left(order)
+    credits_ = min(there, room) if wanted.credits is None else wanted.credits
+    if credits_ > there or (there <= 0 and wanted.credits is None and room):
+        raise gifts.exceeded(wanted.id)
+    if order is None:
+        return credits_, None
+    credits_ = min(credits_, room)
+    return credits_, effects.off_order(order, credits_)
+
+
+async def taken_off(work: Work, order: dict[str, Any], discount: Mapping[str, Any]) -> dict[str, Any]:
+    """The order after one more discount, with what the catalogue says of free units."""
+    products: dict[str, Mapping[str, Any]] = {}
+    for unit in effects.units(discount):
+        row = await work.one(
+            "SELECT * FROM product WHERE id = $1 OR source_id = $1 ORDER BY (id = $1) DESC LIMIT 1", unit["unit_type"]
+        )
+        if row is not None:
+            products[unit["unit_type"]] = {
+                "id": row["id"],
+                "source_id": row["source_id"],
+                "name": row["doc"].get("name"),
+                "price": row["doc"].get("price"),
+            }
+    return effects.apply(order, discount, products)
 
 
 def refusal(voucher: Mapping[str, Any] | None, code: str, now: datetime) -> Failure | None:
     """Why this code can't be used now, if so."""
     if voucher is None:
         return not_found("voucher", code)
-    doc = voucher["doc"]
     if not voucher["active"] or not voucher["campaign_active"]:
         return Failure(400, "voucher_disabled", "voucher is disabled", code)
-    if doc.get("start_date") and parse_time(doc["start_date"]) > now:
+    state = validity.state(voucher["doc"], now)
+    if state == "early":
         return Failure(400, "voucher_not_active", "voucher is not active yet", code)
-    if doc.get("expiration_date") and parse_time(doc["expiration_date"]) <= now:
+    if state == "late":
         return Failure(400, "voucher_expired", "voucher expired", code)
+    if state == "not_now":
+        return Failure(400, "voucher_not_active_now", "voucher not active now", code)
     if voucher["quantity"] is not None and voucher["redeemed_quantity"] >= voucher["quantity"]:
-        return Failure(400, "quantity_exceeded", "quantity exceeded", code)
+        return quantity_exceeded(code)
     return None
 
 
-def taken_off(order: dict[str, Any], discount: dict[str, Any]) -> dict[str, Any]:
-    """The order after one more discount on its whole; `applied_…` are those of this discount alone."""
-    left = order["amount"] - order.get("total_discount_amount", 0)
-    if discount["type"] == "AMOUNT":
-        wanted = int(discount["amount_off"])
-    else:
-        share = Decimal(left) * Decimal(str(discount["percent_off"])) / 100
-        wanted = int(share.quantize(Decimal(1), ROUND_HALF_UP))
-        wanted = min(wanted, discount.get("amount_limit", wanted))
-    off = max(0, min(wanted, left))
-    return orders.with_total(
-        {
-            **order,
-            "discount_amount": order.get("discount_amount", 0) + off,
-            "total_discount_amount": order.get("total_discount_amount", 0) + off,
-            "applied_discount_amount": off,
-            "total_applied_discount_amount": off,
-        }
-    )
+def quantity_exceeded(code: str) -> Failure:
+    return Failure(400, "quantity_exceeded", "quantity exceeded", code)
 
 
 def all_together(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
     """The order after all discounts of a request: what is applied is their sum."""
-    applied = after.get("total_discount_amount", 0) - before.get("total_discount_amount", 0)
-    if "total_discount_amount" not in after:
-        return after
-    return {**after, "applied_discount_amount": applied, "total_applied_discount_amount": applied}
+    return effects.together(before, after)
 
 
 def without_discounts(order: dict[str, Any]) -> dict[str, Any]:
-    return orders.with_total({name: value for name, value in order.items() if not name.endswith("discount_amount")})
+    return orders.with_total(effects.undone(order))

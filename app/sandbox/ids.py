@@ -28,6 +28,9 @@ _LETTERS = {
     "lopb": 24,
     "pc": 24,
     "del": 24,
+    "promo": 24,
+    "rh": 18,
+    "ssn": 32,
 }
 
 

@@ -14,7 +14,7 @@ import asyncpg
 from litestar import Router, get, post, put
 from litestar.params import FromPath
 
-from app.sandbox import customers, order_items, render
+from app.sandbox import customers, effects, order_items, render
 from app.sandbox.earning import ORDER_PAID, earn
 from app.sandbox.errors import invalid_payload, not_found
 from app.sandbox.ids import new_id
@@ -116,6 +116,9 @@ def _catalogued(said: dict[str, Any], at: str) -> dict[str, Any]:
 
 def merged(before: dict[str, Any] | None, doc: dict[str, Any]) -> dict[str, Any]:
     """The stored order with what a request says laid over it, and its totals."""
+    if before and "items_discount_amount" in before and "items" in doc:
+        again = effects.sent_again(before, doc["items"])
+        doc = {**doc, **{name: again[name] for name in again if name not in {"metadata", "redemptions"}}}
     whole = {"amount": 0, "items": [], **(before or {}), **doc}
     whole["items"] = order_items.without_marks(whole["items"])
     metadata = {**((before or {}).get("metadata") or {}), **doc.get("metadata", {})}

@@ -30,6 +30,7 @@ DISTRIBUTIONS = {
     "customer.loyalty.tier.upgraded": "Tier upgraded",
     "customer.loyalty.tier.downgraded": "Tier downgraded",
     "customer.loyalty.tier.prolonged": "Tier prolonged",
+    "customer.voucher.gift.balance_added": "Gift credits added",
 }
 """Triggers with a distribution of their own, and its free-text name (which the envelope carries as `type`)."""
 PROJECT_EVENTS = frozenset(
@@ -40,6 +41,7 @@ PROJECT_EVENTS = frozenset(
         "business_validation_rule.deleted",
         "business_validation_rule.updated",
         "campaign.created",
+        "campaign.deleted",
         "campaign.disabled",
         "campaign.earning_rule.assigned",
         "campaign.earning_rule.deleted",
@@ -48,6 +50,12 @@ PROJECT_EVENTS = frozenset(
         "campaign.earning_rule.updated",
         "campaign.enabled",
         "campaign.loyalty_tier.created",
+        "campaign.promotion_tier.created",
+        "campaign.promotion_tier.deleted",
+        "campaign.promotion_tier.disabled",
+        "campaign.promotion_tier.enabled",
+        "campaign.promotion_tier.updated",
+        "campaign.updated",
         "customer.created",
         "customer.deleted",
         "customer.rewarded.loyalty_points",
@@ -57,16 +65,20 @@ PROJECT_EVENTS = frozenset(
         "redemption.rollback.succeeded",
         "redemption.succeeded",
         "voucher.created",
+        "voucher.deleted",
         "voucher.disabled",
         "voucher.enabled",
         "voucher.loyalty_card.pending_points.activated",
         "voucher.loyalty_card.pending_points.added",
         "voucher.loyalty_card.pending_points.canceled",
         "voucher.loyalty_card.pending_points.updated",
+        "voucher.gift.balance_added",
+        "voucher.gift.transaction.created",
         "voucher.loyalty_card.points_added",
         "voucher.loyalty_card.points_expired",
         "voucher.loyalty_card.transaction.created",
         "voucher.published",
+        "voucher.updated",
     }
 )
 

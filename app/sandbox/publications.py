@@ -12,11 +12,23 @@ from typing import Any
 import asyncpg
 from litestar import Router, get, post
 
-from app.sandbox import campaigns, customers, ledger, render, vouchers
+from app.sandbox import campaigns, customers, ledger, render, validity, vouchers
 from app.sandbox.clock import iso, parse_time
-from app.sandbox.errors import Failure, NotEmulated, invalid_payload, not_found
+from app.sandbox.errors import Failure, NotEmulated, invalid_payload, invalid_query, not_found
 from app.sandbox.ids import new_id
-from app.sandbox.read import AnyRequest, argument, boolean, flag, integer, mapping, order, page, read_object, text
+from app.sandbox.read import (
+    AnyRequest,
+    argument,
+    between,
+    boolean,
+    flag,
+    integer,
+    mapping,
+    order,
+    page,
+    read_object,
+    text,
+)
 from app.sandbox.store import TheStore
 from app.sandbox.work import Work
 
@@ -53,7 +65,9 @@ def joined_already() -> Failure:
     )
 
 
-def refuse_inactive(work: Work, campaign: asyncpg.Record) -> None:
+def refuse_inactive(work: Work, campaign: asyncpg.Record | None) -> None:
+    if campaign is None:
+        return
     end = campaign["doc"].get("expiration_date")
     if not campaign["active"] or (end and parse_time(end) <= work.now):
         kind = "Loyalty campaign" if campaign["campaign_type"] == "LOYALTY_PROGRAM" else "Campaign"
@@ -62,11 +76,11 @@ def refuse_inactive(work: Work, campaign: asyncpg.Record) -> None:
         )
 
 
-async def _take(work: Work, campaign: asyncpg.Record, count: int, code: str | None = None) -> list[str]:
+async def _take(work: Work, campaign: asyncpg.Record | None, count: int, code: str | None = None) -> list[str]:
     """The ids of codes that nobody has: the one asked for, some made earlier, or (AUTO_UPDATE) new ones."""
     if code is not None:
         row = await work.one("SELECT * FROM voucher WHERE code = $1 OR id = $1 FOR UPDATE", code)
-        if row is None or row["campaign_id"] != campaign["id"]:
+        if row is None or row["campaign_id"] != (campaign["id"] if campaign is not None else None):
             raise not_found("voucher", code)
         if row["publish_count"]:
             raise Failure(
@@ -76,6 +90,7 @@ async def _take(work: Work, campaign: asyncpg.Record, count: int, code: str | No
                 f"Voucher '{row['id']}' has already been published",
             )
         return [row["id"]]
+    assert campaign is not None
     rows = await work.all(
         "SELECT id FROM voucher WHERE campaign_id = $1 AND publish_count = 0 AND active "
         "ORDER BY created_at, id LIMIT $2 FOR UPDATE SKIP LOCKED",
@@ -85,7 +100,7 @@ async def _take(work: Work, campaign: asyncpg.Record, count: int, code: str | No
     free = [row["id"] for row in rows]
     if len(free) == count:
         return free
-    if campaign["doc"]["type"] != "AUTO_UPDATE":
+    if campaign["doc"]["type"] != "AUTO_UPDATE" or "voucher" not in campaign["doc"]:
         raise Failure(
             400,
             "no_voucher_suitable_for_publication",
@@ -97,7 +112,7 @@ async def _take(work: Work, campaign: asyncpg.Record, count: int, code: str | No
 
 async def _publish(
     work: Work,
-    campaign: asyncpg.Record,
+    campaign: asyncpg.Record | None,
     customer: asyncpg.Record,
     voucher_ids: list[str],
     *,
@@ -111,7 +126,11 @@ async def _publish(
         customer["id"],
         work.now,
     )
-    if campaign["campaign_type"] == "LOYALTY_PROGRAM":
+    if campaign is not None and (active_for := campaign["doc"].get("activity_duration_after_publishing")):
+        for row in await work.all("SELECT id, doc FROM voucher WHERE id = ANY($1)", voucher_ids):
+            dates = validity.since_publishing(row["doc"], active_for, work.now)
+            await work.run("UPDATE voucher SET doc = doc || $2 WHERE id = $1", row["id"], dates)
+    if campaign is not None and campaign["campaign_type"] == "LOYALTY_PROGRAM":
         await ledger.open_buckets(work, campaign, voucher_ids)
     rows = await work.all(f"{vouchers.SELECT} WHERE v.id = ANY($1) ORDER BY v.created_at, v.id", voucher_ids)
     work.moved |= {row["id"]: row for row in rows if row["tiered"]}
@@ -135,7 +154,7 @@ async def _publish(
         publication["id"],
         source_id,
         customer["id"],
-        campaign["id"],
+        campaign["id"] if campaign is not None else None,
         publication["vouchers_id"],
         publication,
         work.now,
@@ -143,7 +162,7 @@ async def _publish(
     if inserted is None:
         raise _repeated(str(source_id))
     shown = [render.voucher(row, work.config.url) for row in rows]
-    shown_campaign = render.simple_campaign(campaign)
+    shown_campaign = render.simple_campaign(campaign) if campaign is not None else None
     for voucher in shown:
         work.announce(
             work.event("voucher.published", voucher["id"], "evvou"),
@@ -203,14 +222,16 @@ async def publish(work: Work, body: dict[str, Any], *, join_once: bool) -> dict[
         raise invalid_payload("Property .source_id can be used with a count of 1 only")
     if source_id and await work.value("SELECT 1 FROM publication WHERE source_id = $1", source_id):
         raise _repeated(source_id)
+    campaign: asyncpg.Record | None = None
     if reference:
         campaign = await campaigns.found(work, reference)
     else:
         voucher = await vouchers.found(work, str(code))
-        campaign = await campaigns.found(work, voucher["campaign_id"])
+        if voucher["campaign_id"]:
+            campaign = await campaigns.found(work, voucher["campaign_id"])
     refuse_inactive(work, campaign)
     customer = await customers.upsert(work, body["customer"])
-    if join_once or campaign["doc"]["join_once"]:
+    if campaign is not None and (join_once or campaign["doc"]["join_once"]):
         before = await held(work, campaign, customer)
         if before is not None and not join_once:
             raise joined_already()
@@ -249,8 +270,15 @@ async def create_publication(request: AnyRequest, store: TheStore) -> dict[str, 
 @get("/publications")
 async def list_publications(request: AnyRequest, store: TheStore) -> dict[str, Any]:
     limit, offset = page(request, 1000)
-    sorting = order(request, {"created_at": "created_at"}, "-created_at")
-    if argument(request, "filters"):
+    columns = {
+        "created_at": "created_at",
+        "id": "id",
+        "customer_id": "customer_id",
+        "tracking_id": "doc ->> 'tracking_id'",
+        "channel": "doc ->> 'channel'",
+    }
+    sorting = order(request, columns, "-created_at")
+    if any(name.startswith("filters") for name in request.query_params):
         raise NotEmulated("Filtering publications by `filters`")
     where = """
       ($1::text IS NULL OR source_id = $1)
@@ -258,11 +286,16 @@ async def list_publications(request: AnyRequest, store: TheStore) -> dict[str, A
       AND ($3::text IS NULL OR customer_id = (
         SELECT id FROM customer WHERE id = $3 OR source_id = $3 ORDER BY (id = $3) DESC LIMIT 1))
       AND ($4::text IS NULL OR voucher_ids @> (SELECT array_agg(id) FROM voucher WHERE code = $4 OR id = $4))
+      AND ($5::text IS NULL OR doc ->> 'result' = $5) AND $6::text IS DISTINCT FROM 'true'
+      AND ($7::text IS NULL OR EXISTS (SELECT 1 FROM voucher WHERE id = ANY(voucher_ids) AND type = $7))
+      AND ($8::timestamptz IS NULL OR created_at > $8) AND ($9::timestamptz IS NULL OR created_at < $9)
     """
-    conditions = [argument(request, name) for name in ("source_id", "campaign", "customer", "voucher")]
+    names = ("source_id", "campaign", "customer", "voucher", "result", "is_referral_code", "voucher_type")
+    conditions: list[Any] = [argument(request, name) for name in names]
+    conditions += between(request, "created_at")
     async with store.work() as work:
         rows = await work.all(
-            f"SELECT doc FROM publication WHERE {where} ORDER BY {sorting} LIMIT $5 OFFSET $6",
+            f"SELECT doc FROM publication WHERE {where} ORDER BY {sorting} LIMIT $10 OFFSET $11",
             *conditions,
             limit,
             offset,
@@ -287,6 +320,7 @@ async def _listed(work: Work, publication: dict[str, Any]) -> dict[str, Any]:
             "campaign_id",
             "type",
             "discount",
+            "gift",
             "loyalty_card",
             "is_referral_code",
             "object",
@@ -297,4 +331,38 @@ async def _listed(work: Work, publication: dict[str, Any]) -> dict[str, Any]:
     return shown
 
 
-router = Router("/", route_handlers=[create_publication, list_publications])
+@get("/publications/create")
+async def create_publication_by_query(request: AnyRequest, store: TheStore) -> dict[str, Any]:
+    """The same by a query string: `campaign[name]=…&customer[source_id]=…`. The keys of the project do here."""
+    body = _from_query(request)
+    if not body.get("customer"):
+        raise invalid_query("Query should have required property 'customer'")
+    if body.get("voucher"):
+        body.pop("campaign", None)
+    async with store.work() as work:
+        return await publish(work, body, join_once=flag(request, "join_once"))
+
+
+def _from_query(request: AnyRequest) -> dict[str, Any]:
+    """`a[b][c]=x` as nested objects; `campaign` and `customer` may be plain text as well."""
+    body: dict[str, Any] = {}
+    for name in request.query_params:
+        value = argument(request, name)
+        path = [part.rstrip("]") for part in name.split("[")]
+        if value is None or path[0] not in {"voucher", "campaign", "source_id", "customer", "metadata"}:
+            continue
+        inside = body
+        for part in path[:-1]:
+            deeper = inside.setdefault(part, {})
+            if not isinstance(deeper, dict):
+                raise invalid_query(f"Property .{part} must be object")
+            inside = deeper
+        inside[path[-1]] = value
+    if isinstance(body.get("campaign"), dict) and body["campaign"].pop("count", "1") != "1":
+        raise Failure(
+            400, "too_many_vouchers_requested", "Too many vouchers requested", "Only up to 1 can be published"
+        )
+    return body
+
+
+router = Router("/", route_handlers=[create_publication, create_publication_by_query, list_publications])

@@ -187,3 +187,18 @@ def order(request: AnyRequest, allowed: dict[str, str], default: str) -> str:
         raise invalid_query("Property .order must be equal to one of the allowed values")
     direction = "DESC" if given.startswith("-") else "ASC"
     return f"{column} {direction}, id {direction}"
+
+
+def between(request: AnyRequest, name: str) -> tuple[datetime | None, datetime | None]:
+    """`created_at[after]` and `created_at[before]` of a list, each None where it is not asked for."""
+    return _moment(request, f"{name}[after]"), _moment(request, f"{name}[before]")
+
+
+def _moment(request: AnyRequest, name: str) -> datetime | None:
+    given = argument(request, name)
+    if given is None:
+        return None
+    try:
+        return parse_time(given.replace(" ", "+"))  # a plus that was not escaped
+    except ValueError as error:
+        raise invalid_query(f"Property .{name} cannot be recognized as a ISO-8601 compliant date") from error

@@ -1,8 +1,9 @@
-"""Redemptions of discount codes.
+"""Redemptions of discount codes, gift cards and promotion tiers.
 
 documented: the objects, PAID as the default status of the order, parents and children of a stack, the customer is
-upserted. inferred: the status sent with the order is honoured (switch `ignore_redemption_order_status` shows the other
-answer); a failure answers with the first failing key and leaves an `rf_` redemption.
+upserted, `amount` is what came off a gift card, a session's key frees what it locked. inferred: the status sent with
+the order is honoured (switch `ignore_redemption_order_status` shows the other answer); a failure answers with the
+first failing key and leaves an `rf_` redemption.
 """
 
 # ruff: noqa: S608 - what is put together here are constants and columns of an allow-list; values are parameters
@@ -13,19 +14,31 @@ import asyncpg
 from litestar import Router, get, post
 from litestar.params import FromPath
 
-from app.sandbox import campaigns, customers, discounts, order_items, orders, render, validations, vouchers
+from app.sandbox import (
+    campaigns,
+    customers,
+    discounts,
+    gifts,
+    order_items,
+    orders,
+    promotion_tiers,
+    render,
+    sessions,
+    validations,
+    vouchers,
+)
 from app.sandbox.clock import iso
 from app.sandbox.discounts import Outcome
-from app.sandbox.errors import Failure, not_found
+from app.sandbox.errors import Failure, NotEmulated, not_found
 from app.sandbox.ids import new_id, tracking_id
-from app.sandbox.read import AnyRequest, argument, mapping, order, page, read_object
+from app.sandbox.read import AnyRequest, argument, between, mapping, order, page, read_object
 from app.sandbox.store import TheStore
 from app.sandbox.work import Work
 
 
 async def redeem(work: Work, body: dict[str, Any]) -> dict[str, Any] | Failure:
     """Redeem all codes of a request or none. A failure is answered, not raised: its record must be committed."""
-    codes = discounts.read_redeemables(body)
+    wanted_redeemables, session = discounts.read_redeemables(body), sessions.read(body)
     given = mapping(body, "order")
     wanted = orders.read(given, ".order")
     wanted = orders.Wanted(
@@ -35,7 +48,15 @@ async def redeem(work: Work, body: dict[str, Any]) -> dict[str, Any] | Failure:
     doc = await order_items.resolved(work, wanted.doc, keep=True) if row is None else {}
     before = row["doc"] if row is not None else orders.merged(None, doc) if given else None
     metadata = mapping(body, "metadata")
-    outcomes = await discounts.evaluate(work, codes, before, lock=True, customer=customer, metadata=metadata)
+    outcomes = await discounts.evaluate(
+        work,
+        wanted_redeemables,
+        before,
+        lock=True,
+        session=session.key if session else None,
+        customer=customer,
+        metadata=metadata,
+    )
     base = in_common(work, customer, metadata)
     failed = next((outcome for outcome in outcomes if outcome.error), None)
     if failed is not None:
@@ -45,9 +66,11 @@ async def redeem(work: Work, body: dict[str, Any]) -> dict[str, Any] | Failure:
     parent_id = new_id("r") if len(applied) > 1 else None
     await work.run(
         "UPDATE voucher SET redeemed_quantity = redeemed_quantity + 1, updated_at = $2 WHERE id = ANY($1)",
-        [outcome.voucher["id"] for outcome in applied if outcome.voucher],
+        voucher_ids := [outcome.voucher["id"] for outcome in applied if outcome.voucher],
         work.now,
     )
+    if session is not None:
+        await sessions.free(work, session.key, voucher_ids)
     saved = None
     if before is not None:
         saved = await _save_order(work, row, before, applied, ids, parent_id, wanted, customer)
@@ -99,16 +122,15 @@ async def _save_order(
             }
         }
     else:
-        voucher = applied[0].voucher
-        assert voucher is not None
-        links = {
-            ids[0]: {
-                "date": date,
-                "related_object_type": "voucher",
-                "related_object_id": voucher["id"],
-                "related_object_parent_id": voucher["campaign_id"],
-            }
+        used = applied[0].tier if applied[0].tier is not None else applied[0].voucher
+        assert used is not None
+        link = {
+            "date": date,
+            "related_object_type": applied[0].kind,
+            "related_object_id": used["id"],
+            "related_object_parent_id": used["campaign_id"],
         }
+        links = {ids[0]: {name: value for name, value in link.items() if value is not None}}
     status = "PAID" if work.faults.ignore_redemption_order_status else wanted.status or "PAID"
     if row is not None and row["status"] == "PAID" and status == "CREATED":
         status = "PAID"  # a paid order does not become unpaid by a code
@@ -147,7 +169,6 @@ async def _record(
     shown_order: dict[str, Any] | None,
     parent_id: str | None,
 ) -> dict[str, Any]:
-    voucher = await vouchers.found(work, outcome.code)
     amounts = {name: value for name, value in (outcome.order or {}).items() if name.endswith("_amount")}
     redemption = {
         **base,
@@ -157,10 +178,36 @@ async def _record(
         "status": "SUCCEEDED",
         # Each shows the order as it was after its own code.
         "order": {**shown_order, **amounts} if shown_order else None,
-        "related_object_type": "voucher",
-        "related_object_id": voucher["id"],
-        "voucher": render.voucher(voucher, work.config.url),
+        "related_object_type": outcome.kind,
     }
+    if outcome.tier is not None:
+        # Written before it is shown, for the tier's summary counts it.
+        redemption |= {"related_object_id": outcome.tier["id"], "voucher": None}
+        await insert(work, redemption, "redemption", customer, saved, None, parent_id, tier=outcome.tier)
+        tier = await promotion_tiers.found(work, outcome.tier["id"])
+        redemption["promotion_tier"] = promotion_tiers.shown(tier)
+        await work.run("UPDATE redemption SET doc = $2 WHERE id = $1", identifier, redemption)
+        await announce(work, "redemption.succeeded", redemption, customer, None, tier=tier)
+        return redemption
+    voucher: render.Row = await vouchers.found(work, outcome.code)
+    redemption["related_object_id"] = voucher["id"]
+    if voucher["type"] == "GIFT_VOUCHER":
+        redemption |= {"amount": outcome.credits, "gift": {"amount": outcome.credits}}
+        if outcome.credits:
+            details: dict[str, Any] = {"redemption": {"id": identifier}}
+            if saved is not None:
+                details["order"] = {"id": saved["id"], "source_id": saved["source_id"]}
+            movement = await gifts.move(
+                work,
+                voucher,
+                -outcome.credits,
+                "CREDITS_REDEMPTION",
+                details=details,
+                order=shown_order,
+                redemption=dict(redemption),
+            )
+            voucher = movement.card
+    redemption["voucher"] = render.voucher(voucher, work.config.url)
     await insert(work, redemption, "redemption", customer, saved, voucher, parent_id)
     await announce(work, "redemption.succeeded", redemption, customer, voucher)
     return redemption
@@ -177,13 +224,14 @@ async def record_failure(work: Work, failed: Outcome, base: dict[str, Any], cust
         "status": "FAILED",
         "failure_code": key,
         "failure_message": error.fields["message"],
-        "related_object_type": "voucher",
+        "related_object_type": failed.kind,
         "order": None,
         "related_object_id": failed.voucher["id"] if failed.voucher else failed.code,
         "voucher": render.voucher(failed.voucher, work.config.url) if failed.voucher else None,
+        **({"promotion_tier": promotion_tiers.shown(failed.tier)} if failed.tier is not None else {}),
     }
-    await insert(work, redemption, "redemption", customer, None, failed.voucher)
-    await announce(work, "redemption.failed", redemption, customer, failed.voucher)
+    await insert(work, redemption, "redemption", customer, None, failed.voucher, tier=failed.tier)
+    await announce(work, "redemption.failed", redemption, customer, failed.voucher, tier=failed.tier)
     if error.key == "not_found":
         return error
     return Failure(
@@ -205,21 +253,25 @@ async def insert(
     saved: asyncpg.Record | None,
     voucher: render.Row | None,
     parent_id: str | None = None,
+    *,
+    tier: render.Row | None = None,
 ) -> None:
+    used = tier if tier is not None else voucher
     await work.run(
         "INSERT INTO redemption "
-        "(id, object, status, parent_id, voucher_id, campaign_id, customer_id, order_id, doc, created_at) "
-        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+        "(id, object, status, parent_id, voucher_id, campaign_id, customer_id, order_id, doc, created_at, "
+        "promotion_tier_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
         doc["id"],
         kind,
         doc["status"],
         parent_id,
         voucher["id"] if voucher else None,
-        voucher["campaign_id"] if voucher else None,
+        used["campaign_id"] if used is not None else None,
         customer["id"] if customer is not None else None,
         saved["id"] if saved is not None else None,
         doc,
         work.now,
+        tier["id"] if tier is not None else None,
     )
 
 
@@ -229,9 +281,12 @@ async def announce(
     redemption: dict[str, Any],
     customer: asyncpg.Record | None,
     voucher: render.Row | None,
+    *,
+    tier: render.Row | None = None,
     **more: Any,
 ) -> None:
-    campaign = await campaigns.find(work, voucher["campaign_id"]) if voucher else None
+    used = tier if tier is not None else voucher
+    campaign = await campaigns.find(work, used["campaign_id"]) if used is not None and used["campaign_id"] else None
     holder = await customers.find(work, voucher["holder_id"]) if voucher and voucher["holder_id"] else None
     work.announce(
         work.event(kind, redemption["id"], "evred"),
@@ -241,7 +296,7 @@ async def announce(
             "campaign": render.simple_campaign(campaign) if campaign else None,
             "voucher": redemption.get("voucher"),
             "holder": render.simple_customer(holder),
-            "promotion_tier": None,
+            "promotion_tier": promotion_tiers.shown(tier) if tier is not None else None,
             "redemption": redemption,
             "created_at": redemption["date"],
             **more,
@@ -269,11 +324,15 @@ async def list_redemptions(request: AnyRequest, store: TheStore) -> dict[str, An
       AND ($2::text IS NULL OR campaign_id = (SELECT id FROM campaign WHERE id = $2 OR name = $2 LIMIT 1))
       AND ($3::text IS NULL OR customer_id = (
         SELECT id FROM customer WHERE id = $3 OR source_id = $3 ORDER BY (id = $3) DESC LIMIT 1))
+      AND ($4::timestamptz IS NULL OR created_at > $4) AND ($5::timestamptz IS NULL OR created_at < $5)
     """
-    conditions = [argument(request, name) for name in ("result", "campaign", "customer")]
+    if any(name.startswith("filters") for name in request.query_params):
+        raise NotEmulated("Filtering redemptions by `filters`")
+    conditions: list[Any] = [argument(request, name) for name in ("result", "campaign", "customer")]
+    conditions += between(request, "created_at")
     async with store.work() as work:
         rows = await work.all(
-            f"SELECT doc FROM redemption WHERE {where} ORDER BY {sorting} LIMIT $4 OFFSET $5",
+            f"SELECT doc FROM redemption WHERE {where} ORDER BY {sorting} LIMIT $6 OFFSET $7",
             *conditions,
             limit,
             offset,

@@ -57,7 +57,7 @@ def customer(row: Row, summary: Row, cards: list[Row], cockpit: str) -> dict[str
                 "total_rolled_back": summary["rolled_back"],
                 "total_rollback_failed": 0,
                 "total_rollback_succeeded": summary["rolled_back"],
-                "gift": {"redeemed_amount": 0, "amount_to_go": 0},
+                "gift": {"redeemed_amount": summary["gift_redeemed"], "amount_to_go": summary["gift_left"]},
                 "loyalty_card": {"redeemed_points": sum(card["redeemed"] for card in cards), "points_to_go": points},
             },
             "orders": orders,
@@ -96,7 +96,9 @@ def simple_campaign(row: Row) -> dict[str, Any]:
     """The form in webhooks: without the state of its code generation."""
     left_out = {"creation_status", "vouchers_generation_status", "protected", "validation_rules_assignments"}
     shown = {name: value for name, value in campaign(row).items() if name not in left_out}
-    voucher = shown["voucher"]
+    voucher = shown.get("voucher")
+    if voucher is None:  # a promotion has no codes
+        return shown
     return {**shown, "voucher": {**voucher, "redemption": {**voucher["redemption"], "redeemed_quantity": 0}}}
 
 
@@ -122,6 +124,17 @@ def loyalty_card(row: Row) -> dict[str, Any]:
     }
 
 
+def gift(row: Row) -> dict[str, Any]:
+    """A gift card's credits: `amount` is what ever came in, the balance what is left of it."""
+    amount = row["initial_credits"] + row["credits_added"]
+    return {
+        "amount": amount,
+        "subtracted_amount": row["credits_removed"],
+        "balance": amount - row["credits_removed"] - row["credits_redeemed"],
+        "effect": row["doc"].get("gift_effect", "APPLY_TO_ORDER"),
+    }
+
+
 def voucher(row: Row, url: str) -> dict[str, Any]:
     """The full form. `row` is a voucher with the name of its campaign and the sums of its ledger."""
     doc, code = row["doc"], row["code"]
@@ -132,20 +145,20 @@ def voucher(row: Row, url: str) -> dict[str, Any]:
         "code": code,
         "campaign": row["campaign"],
         "campaign_id": row["campaign_id"],
-        "category": None,
+        "category": doc.get("category"),
         "category_id": None,
         "categories": [],
         "type": row["type"],
         "discount": doc.get("discount"),
-        "gift": None,
+        "gift": gift(row) if row["type"] == "GIFT_VOUCHER" else None,
         "loyalty_card": loyalty_card(row) if card else None,
         "start_date": doc.get("start_date"),
         "expiration_date": doc.get("expiration_date"),
-        "validity_timeframe": None,
-        "validity_day_of_week": None,
-        "validity_hours": None,
+        "validity_timeframe": doc.get("validity_timeframe"),
+        "validity_day_of_week": doc.get("validity_day_of_week"),
+        "validity_hours": doc.get("validity_hours"),
         "active": row["active"] and row["campaign_active"],
-        "additional_info": None,
+        "additional_info": doc.get("additional_info"),
         "metadata": doc.get("metadata", {}),
         "assets": {
             "qr": {"id": row["id"], "url": f"{url}/api/v1/assets/qr/{row['id']}"},
@@ -160,6 +173,7 @@ def voucher(row: Row, url: str) -> dict[str, Any]:
             "quantity": row["quantity"],
             "redeemed_quantity": row["redeemed_quantity"],
             **({"redeemed_points": row["redeemed"]} if card else {}),
+            **({"redeemed_amount": row["credits_redeemed"]} if row["type"] == "GIFT_VOUCHER" else {}),
             "object": "list",
             "url": f"{path}/redemptions?page=1&limit=10",
         },
@@ -183,6 +197,55 @@ def balance(card: Row, points: int, operation: str) -> dict[str, Any]:
         "balance": sums["balance"],
         "operation_type": operation,
         "related_object": {"type": "voucher", "id": card["id"]},
+    }
+
+
+def credit_balance(card: Row, amount: int) -> dict[str, Any]:
+    """The balance object after a movement of `amount` credits; `card` carries the sums after it."""
+    sums = gift(card)
+    return {
+        "type": "gift_voucher",
+        "total": sums["amount"],
+        "object": "balance",
+        "amount": amount,
+        "balance": sums["balance"],
+        "operation_type": "MANUAL",  # credits know no other
+        "related_object": {"type": "voucher", "id": card["id"]},
+    }
+
+
+def promotion_tier(row: Row) -> dict[str, Any]:
+    """`row` is a tier with its campaign and the sums over its redemptions."""
+    campaign_doc = row["campaign_doc"]
+    dates = ("start_date", "expiration_date")
+    recurring = ("validity_timeframe", "validity_day_of_week", "validity_hours")
+    return {
+        "id": row["id"],
+        "created_at": iso(row["created_at"]),
+        "updated_at": iso(row["updated_at"]),
+        "name": row["name"],
+        "banner": None,
+        **row["doc"],
+        "hierarchy": row["hierarchy"],
+        "promotion_id": row["campaign_id"],
+        "campaign": {
+            "id": row["campaign_id"],
+            **{name: campaign_doc.get(name) for name in dates},
+            **{name: campaign_doc[name] for name in recurring if campaign_doc.get(name)},
+            "active": row["campaign_active"],
+            "category_id": None,
+            "object": "campaign",
+        },
+        "campaign_id": row["campaign_id"],
+        "active": row["active"],
+        "summary": {
+            "redemptions": {"total_redeemed": row["redeemed"]},
+            "orders": {"total_amount": row["orders_amount"], "total_discount_amount": row["orders_discount"]},
+        },
+        "object": "promotion_tier",
+        "validation_rule_assignments": empty_list(),
+        "category_id": None,
+        "categories": [],
     }
 
 

@@ -1,7 +1,8 @@
 """Rollbacks of redemptions: one, or all of a stack.
 
-documented: the code is free again, the order is CANCELED and loses its discounts, a second rollback is refused, a stack
-is rolled back by its parent. inferred: points that the order earned stay; taking them back is not documented.
+documented: the code is free again, credits are back on the gift card, the order is CANCELED and loses its discounts, a
+second rollback is refused, a stack is rolled back by its parent, a customer or order of the request that is another one
+is `invalid_customer`, `invalid_order`. inferred: points that the order earned stay; taking them back is not documented.
 """
 
 from typing import Any
@@ -10,17 +11,22 @@ import asyncpg
 from litestar import Router, post
 from litestar.params import FromPath
 
-from app.sandbox import customers, discounts, orders, redemptions, render, vouchers
+from app.sandbox import customers, discounts, gifts, orders, promotion_tiers, redemptions, render, vouchers
 from app.sandbox.clock import iso
 from app.sandbox.errors import Failure, NotEmulated, not_found
 from app.sandbox.ids import new_id
-from app.sandbox.read import AnyRequest, argument, read_object, text
+from app.sandbox.read import AnyRequest, argument, mapping, read_object, text
 from app.sandbox.store import Store, TheStore
 from app.sandbox.work import Work
 
 
-async def roll_back(work: Work, reference: str, reason: str | None, *, stack: bool) -> dict[str, Any]:
-    """Undo one redemption, or all of a stack: frees the codes, cancels the order and drops its discounts."""
+async def roll_back(
+    work: Work, reference: str, reason: str | None, *, stack: bool, said: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """Undo one redemption, or all of a stack: frees the codes, cancels the order and drops its discounts.
+
+    `said` is the request's body: a customer or an order in it must be those of the redemption.
+    """
     row = await work.one("SELECT * FROM redemption WHERE id = $1 AND object = 'redemption'", reference)
     if row is None:
         raise not_found("redemption", reference)
@@ -28,6 +34,7 @@ async def roll_back(work: Work, reference: str, reason: str | None, *, stack: bo
         raise NotEmulated("Rolling back the redemption of a reward")
     customer = await customers.find(work, row["customer_id"], lock=True) if row["customer_id"] else None
     saved = await orders.find(work, row["order_id"], lock=True) if row["order_id"] else None
+    _refuse_mismatch(said or {}, customer, saved)
     # Read again under the locks: a rollback that ran meanwhile has committed by now.
     children = await work.all("SELECT * FROM redemption WHERE parent_id = $1 ORDER BY id", reference)
     undone = await work.all(
@@ -37,9 +44,11 @@ async def roll_back(work: Work, reference: str, reason: str | None, *, stack: bo
     row = await work.one("SELECT * FROM redemption WHERE id = $1 FOR UPDATE", reference)
     assert row is not None
     _refuse_rollback(row, stacked=bool(children), stack=stack)
+    vouchers_used = [each["voucher_id"] for each in undone if each["voucher_id"]]
+    await work.run("SELECT 1 FROM voucher WHERE id = ANY($1) ORDER BY code FOR UPDATE", vouchers_used)
     await work.run(
         "UPDATE voucher SET redeemed_quantity = redeemed_quantity - 1, updated_at = $2 WHERE id = ANY($1)",
-        [each["voucher_id"] for each in undone if each["voucher_id"]],
+        vouchers_used,
         work.now,
     )
     identifiers = {each["id"]: new_id("rr") for each in undone}
@@ -57,16 +66,21 @@ async def roll_back(work: Work, reference: str, reason: str | None, *, stack: bo
     rollbacks = []
     for each in undone:
         rollback = _rollback_of(work, each, identifiers[each["id"]], reason, shown_order)
-        voucher = await vouchers.find(work, each["voucher_id"]) if each["voucher_id"] else None
+        voucher: render.Row | None = await vouchers.find(work, each["voucher_id"]) if each["voucher_id"] else None
         if voucher is not None:
+            voucher = await _credits_back(work, voucher, each, rollback, saved)
             rollback["voucher"] = render.voucher(voucher, work.config.url)
-        await redemptions.insert(work, rollback, "redemption_rollback", customer, saved, voucher)
+        tier = await promotion_tiers.find(work, each["promotion_tier_id"]) if each["promotion_tier_id"] else None
+        if tier is not None:
+            rollback["promotion_tier"] = promotion_tiers.shown(tier)
+        await redemptions.insert(work, rollback, "redemption_rollback", customer, saved, voucher, tier=tier)
         await redemptions.announce(
             work,
             "redemption.rollback.succeeded",
             each["doc"],  # as it was; what became of it is in the rollback
             customer,
             voucher,
+            tier=tier,
             redemption_rollback=rollback,
             order=shown_order,
         )
@@ -79,6 +93,42 @@ async def roll_back(work: Work, reference: str, reason: str | None, *, stack: bo
         await redemptions.insert(work, parent, "redemption_rollback", customer, saved, None)
         answer["parent_rollback"] = parent
     return {**answer, **({"order": shown_order} if shown_order else {})}
+
+
+async def _credits_back(
+    work: Work, card: render.Row, redeemed: asyncpg.Record, rollback: dict[str, Any], saved: asyncpg.Record | None
+) -> render.Row:
+    """Give a gift card back what the redemption took; answers the card after it."""
+    credits_ = (redeemed["doc"].get("gift") or {}).get("amount", 0)
+    if "gift" not in redeemed["doc"]:
+        return card
+    rollback |= {"amount": -credits_, "gift": {"amount": -credits_}}
+    if not credits_:
+        return card
+    details: dict[str, Any] = {"redemption": {"id": redeemed["id"]}, "rollback": {"id": rollback["id"]}}
+    if saved is not None:
+        details["order"] = {"id": saved["id"], "source_id": saved["source_id"]}
+    movement = await gifts.move(
+        work,
+        card,
+        credits_,
+        "CREDITS_REFUND",
+        details=details,
+        order=render.order(saved) if saved is not None else None,
+        redemption=redeemed["doc"],
+        rollback=dict(rollback),
+    )
+    return movement.card
+
+
+def _refuse_mismatch(said: dict[str, Any], customer: asyncpg.Record | None, saved: asyncpg.Record | None) -> None:
+    for name, row in (("customer", customer), ("order", saved)):
+        given = said.get(name)
+        named = [given] if isinstance(given, str) else [mapping(said, name).get(key) for key in ("id", "source_id")]
+        known = {row["id"], row["source_id"]} if row is not None else set()
+        if any(each is not None and each not in known for each in named):
+            details = f"The {name} is not the one of the redemption."
+            raise Failure(400, f"invalid_{name}", f"Invalid {name}", details)
 
 
 def _refuse_rollback(row: asyncpg.Record, *, stacked: bool, stack: bool) -> None:
@@ -130,7 +180,7 @@ async def _rolled_back(reference: str, request: AnyRequest, store: Store, *, sta
     body = await read_object(request)
     reason = argument(request, "reason") or text(body, "reason")
     async with store.work() as work:
-        return await roll_back(work, reference, reason, stack=stack)
+        return await roll_back(work, reference, reason, stack=stack, said=body)
 
 
 router = Router("/", route_handlers=[rollback, rollbacks])

@@ -30,12 +30,13 @@ CREATE TABLE IF NOT EXISTS campaign (
 CREATE TABLE IF NOT EXISTS voucher (
   id text PRIMARY KEY,
   code text NOT NULL UNIQUE,
-  campaign_id text NOT NULL REFERENCES campaign ON DELETE CASCADE,
+  campaign_id text REFERENCES campaign ON DELETE CASCADE, -- none: a code that stands alone
   type text NOT NULL,
   active boolean NOT NULL DEFAULT true,
   holder_id text REFERENCES customer ON DELETE SET NULL,
   doc jsonb NOT NULL,
   initial_points bigint NOT NULL DEFAULT 0,
+  initial_credits bigint NOT NULL DEFAULT 0,
   quantity integer,
   redeemed_quantity integer NOT NULL DEFAULT 0 CHECK (redeemed_quantity >= 0),
   publish_count integer NOT NULL DEFAULT 0,
@@ -128,6 +129,54 @@ CREATE TABLE IF NOT EXISTS member_tier (
 CREATE INDEX IF NOT EXISTS member_tier_ends ON member_tier (expiration_date) WHERE expiration_date IS NOT NULL;
 CREATE INDEX IF NOT EXISTS member_tier_begins ON member_tier (next_start) WHERE next_start IS NOT NULL;
 
+-- The ledger of gift cards: a balance is the initial credits and the sum of these, nothing else.
+CREATE TABLE IF NOT EXISTS credit_transaction (
+  seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  id text NOT NULL UNIQUE,
+  voucher_id text NOT NULL REFERENCES voucher ON DELETE CASCADE,
+  campaign_id text,
+  type text NOT NULL,
+  amount bigint NOT NULL,
+  source text,
+  source_id text,
+  reason text,
+  details jsonb NOT NULL,
+  created_at timestamptz NOT NULL
+);
+CREATE INDEX IF NOT EXISTS credit_transaction_of_card ON credit_transaction (voucher_id, seq) INCLUDE (type, amount);
+CREATE INDEX IF NOT EXISTS credit_transaction_of_campaign ON credit_transaction (campaign_id, seq);
+
+-- What a promotion offers to everybody who qualifies, without a code.
+CREATE TABLE IF NOT EXISTS promotion_tier (
+  id text PRIMARY KEY,
+  campaign_id text NOT NULL REFERENCES campaign ON DELETE CASCADE,
+  name text NOT NULL,
+  active boolean NOT NULL,
+  hierarchy integer NOT NULL,
+  doc jsonb NOT NULL,
+  created_at timestamptz NOT NULL,
+  updated_at timestamptz
+);
+CREATE INDEX IF NOT EXISTS promotion_tier_of_campaign ON promotion_tier (campaign_id, hierarchy);
+
+-- Uses and credits of codes that a validation locked for the redemption with its key.
+CREATE TABLE IF NOT EXISTS session_lock (
+  key text NOT NULL,
+  voucher_id text NOT NULL REFERENCES voucher ON DELETE CASCADE,
+  credits bigint NOT NULL DEFAULT 0,
+  expires_at timestamptz NOT NULL,
+  PRIMARY KEY (voucher_id, key)
+);
+
+-- What the live service does in the background: here it is done when the answer goes out.
+CREATE TABLE IF NOT EXISTS async_action (
+  id text PRIMARY KEY,
+  type text NOT NULL,
+  doc jsonb NOT NULL,
+  created_at timestamptz NOT NULL
+);
+CREATE INDEX IF NOT EXISTS async_action_created ON async_action (created_at, id);
+
 CREATE TABLE IF NOT EXISTS earning_rule (
   id text PRIMARY KEY,
   campaign_id text NOT NULL REFERENCES campaign ON DELETE CASCADE,
@@ -159,6 +208,7 @@ CREATE TABLE IF NOT EXISTS redemption (
   status text NOT NULL,
   parent_id text,
   voucher_id text REFERENCES voucher ON DELETE SET NULL,
+  promotion_tier_id text,
   campaign_id text,
   customer_id text REFERENCES customer ON DELETE SET NULL,
   order_id text,
@@ -166,6 +216,8 @@ CREATE TABLE IF NOT EXISTS redemption (
   created_at timestamptz NOT NULL
 );
 CREATE INDEX IF NOT EXISTS redemption_of_customer ON redemption (customer_id, created_at);
+CREATE INDEX IF NOT EXISTS redemption_of_voucher ON redemption (voucher_id, created_at) WHERE voucher_id IS NOT NULL;
+CREATE INDEX IF NOT EXISTS redemption_of_tier ON redemption (promotion_tier_id) WHERE promotion_tier_id IS NOT NULL;
 CREATE INDEX IF NOT EXISTS redemption_of_order ON redemption (order_id);
 CREATE INDEX IF NOT EXISTS redemption_of_parent ON redemption (parent_id);
 CREATE INDEX IF NOT EXISTS redemption_created ON redemption (created_at, id);

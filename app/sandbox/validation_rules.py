@@ -37,6 +37,7 @@ _RELATED = {
     "voucher": "SELECT id FROM voucher WHERE id = $1 OR code = $1",
     "campaign": "SELECT id FROM campaign WHERE id = $1 OR name = $1",
     "earning_rule": "SELECT id FROM earning_rule WHERE id = $1",
+    "promotion_tier": "SELECT id FROM promotion_tier WHERE id = $1",
     "reward_assignment": "SELECT id FROM reward_assignment WHERE id = $1",
 }
 """How what a rule may be assigned to is found."""

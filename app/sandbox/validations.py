@@ -1,10 +1,13 @@
-"""Validations of discount codes: `POST /v1/validations`, which changes nothing and always answers 200."""
+"""Validations of codes, gift cards and promotion tiers: `POST /v1/validations`, which always answers 200.
+
+It changes nothing, unless it has a session: then what applies is locked for the redemption with the session's key.
+"""
 
 from typing import Any
 
 from litestar import Router, post
 
-from app.sandbox import customers, order_items, orders, render
+from app.sandbox import customers, order_items, orders, render, sessions
 from app.sandbox.discounts import STACKING_RULES, Outcome, all_together, evaluate, read_redeemables
 from app.sandbox.ids import new_id, tracking_id
 from app.sandbox.read import AnyRequest, mapping, read_object, text
@@ -14,7 +17,7 @@ from app.sandbox.store import TheStore
 @post("/validations", status_code=200)
 async def validate(request: AnyRequest, store: TheStore) -> dict[str, Any]:
     body = await read_object(request)
-    codes = read_redeemables(body)
+    wanted_redeemables, session = read_redeemables(body), sessions.read(body)
     given = mapping(body, "order")
     wanted = orders.read(given, ".order")
     customer_given = mapping(body, "customer")
@@ -25,8 +28,20 @@ async def validate(request: AnyRequest, store: TheStore) -> dict[str, Any]:
         stored = await orders.find(work, known) if (known := wanted.id or wanted.source_id) else None
         doc = await order_items.resolved(work, wanted.doc, keep=False) if stored is None else {}
         order = stored["doc"] if stored is not None else orders.merged(None, doc) if given else None
-        outcomes = await evaluate(work, codes, order, customer=customer, metadata=mapping(body, "metadata"))
+        outcomes = await evaluate(
+            work,
+            wanted_redeemables,
+            order,
+            lock=session is not None,
+            session=session.key if session else None,
+            customer=customer,
+            metadata=mapping(body, "metadata"),
+        )
         valid = all(outcome.error is None for outcome in outcomes)
+        if session is not None and valid:
+            await sessions.lock(
+                work, session, [(each.voucher, each.credits) for each in outcomes if each.applies and each.voucher]
+            )
         customer_id = customer["id"] if customer is not None else None
         shown = [outcome_shown(outcome, customer_id, work.call.request_id) for outcome in outcomes]
     answer: dict[str, Any] = {"id": new_id("valid"), "valid": valid}
@@ -41,29 +56,37 @@ async def validate(request: AnyRequest, store: TheStore) -> dict[str, Any]:
     if skipped := [each for each in shown if each["status"] == "SKIPPED"]:
         answer["skipped_redeemables"] = skipped
     tracking = text(body, "tracking_id") or (reference or "")
+    if session is not None and valid:
+        answer["session"] = session.shown()
     return {**answer, "tracking_id": tracking_id(tracking), "stacking_rules": STACKING_RULES}
 
 
 def outcome_shown(outcome: Outcome, customer_id: str | None, request_id: str) -> dict[str, Any]:
     """One redeemable in the answer of a validation, or among those that a redemption left out."""
-    shown: dict[str, Any] = {"id": outcome.code, "object": "voucher"}
+    shown: dict[str, Any] = {"id": outcome.code, "object": outcome.kind}
     if outcome.error is not None:
         return {"status": "INAPPLICABLE", **shown, "result": {"error": outcome.error.body(request_id)}}
     if outcome.skipped is not None:
         message = outcome.skipped.replace("_", " ").capitalize()
         return {"status": "SKIPPED", **shown, "result": {"details": {"key": outcome.skipped, "message": message}}}
-    assert outcome.voucher is not None
+    return {"status": "APPLICABLE", **shown, **effect_shown(outcome, customer_id)}
+
+
+def effect_shown(outcome: Outcome, customer_id: str | None, *, items: bool = False) -> dict[str, Any]:
+    """What one redeemable does, as validations and qualifications tell it."""
+    row = outcome.tier if outcome.tier is not None else outcome.voucher
+    assert row is not None
+    discount = outcome.discount
     return {
-        "status": "APPLICABLE",
-        **shown,
-        **({"order": order_shown(outcome.order, customer_id)} if outcome.order else {}),
+        **({"order": order_shown(outcome.order, customer_id, items=items)} if outcome.order else {}),
         "applicable_to": render.empty_list(),
         "inapplicable_to": render.empty_list(),
-        "result": {"discount": {**outcome.voucher["doc"]["discount"], "is_dynamic": False}},
-        "metadata": outcome.voucher["doc"].get("metadata", {}),
+        "result": {"discount": discount} if discount is not None else {"gift": {"credits": outcome.credits}},
+        "metadata": row["doc"].get("metadata", {}),
         "categories": [],
-        "campaign_id": outcome.voucher["campaign_id"],
-        "campaign_name": outcome.voucher["campaign"],
+        **({"name": row["name"], "banner": row["doc"].get("banner")} if outcome.tier is not None else {}),
+        "campaign_id": row["campaign_id"],
+        "campaign_name": row["campaign"],
     }
 
 

@@ -1,4 +1,4 @@
-"""Vouchers: discount codes and loyalty cards, each a member of a campaign.
+"""Vouchers: discount codes, gift cards and loyalty cards, members of a campaign or standing alone.
 
 documented: the objects, lookup by code or id, filters, enable and disable answer with the full voucher. inferred: a
 voucher of a disabled campaign shows as not active; a list without `order` starts with the newest.
@@ -13,8 +13,8 @@ from litestar import Router, get, post
 from litestar.params import FromPath
 
 from app.sandbox import render
-from app.sandbox.errors import not_found
-from app.sandbox.read import AnyRequest, argument, order, page
+from app.sandbox.errors import NotEmulated, not_found
+from app.sandbox.read import AnyRequest, argument, between, order, page
 from app.sandbox.rule_assignments import listed_for
 from app.sandbox.store import Store, TheStore
 from app.sandbox.work import Work
@@ -27,18 +27,29 @@ CARD_SUMS = """
   -coalesce(sum(t.points) FILTER (WHERE t.type = 'POINTS_EXPIRATION'), 0)::bigint AS expired
 """
 """A card's sums from its ledger `t`: what it ever got, what was taken off it, what was spent, what expired."""
+CREDIT_SUMS = """
+  coalesce(sum(g.amount) FILTER (WHERE g.type = 'CREDITS_ADDITION'), 0)::bigint AS credits_added,
+  -coalesce(sum(g.amount) FILTER (WHERE g.type = 'CREDITS_REMOVAL'), 0)::bigint AS credits_removed,
+  -coalesce(sum(g.amount) FILTER (WHERE g.type IN ('CREDITS_REDEMPTION', 'CREDITS_REFUND')), 0)::bigint
+    AS credits_redeemed
+"""
+"""The same of a gift card from its ledger `g`: what came in after its initial credits, was taken off, was spent."""
 SELECT = f"""
-  SELECT v.*, c.name AS campaign, c.active AS campaign_active, s.lifetime, s.subtracted, s.redeemed, s.expired,
+  SELECT v.*, c.name AS campaign, c.campaign_type, coalesce(c.active, true) AS campaign_active,
+    s.lifetime, s.subtracted, s.redeemed, s.expired, credit.*,
     c.doc #> '{{voucher,loyalty_card,expiration_rules}}' AS expiration_rules,
     n.expires_at AS next_expiration_date, n.points AS next_expiration_points,
     (SELECT sum(points) FROM pending_points p WHERE p.voucher_id = v.id AND state = 'PENDING')::bigint
       AS pending_points,
     EXISTS (SELECT 1 FROM loyalty_tier l WHERE l.campaign_id = v.campaign_id) AS tiered,
     {listed_for("voucher", "v.id")}
-  FROM voucher v JOIN campaign c ON c.id = v.campaign_id
+  FROM voucher v LEFT JOIN campaign c ON c.id = v.campaign_id
   CROSS JOIN LATERAL (
     SELECT {CARD_SUMS} FROM point_transaction t WHERE t.voucher_id = v.id
   ) s
+  CROSS JOIN LATERAL (
+    SELECT {CREDIT_SUMS} FROM credit_transaction g WHERE g.voucher_id = v.id AND v.type = 'GIFT_VOUCHER'
+  ) credit
   LEFT JOIN LATERAL (
     SELECT b.expires_at, b.points FROM point_bucket b
     WHERE b.voucher_id = v.id AND b.points > 0 AND b.expires_at < 'infinity' ORDER BY b.expires_at LIMIT 1
@@ -68,23 +79,49 @@ async def listed(
     sorting = order(
         request, {"created_at": "v.created_at", "updated_at": "v.updated_at", "code": "v.code"}, "-created_at"
     ).replace(", id", ", v.id")
+    if any(name.startswith("filters") for name in request.query_params):
+        raise NotEmulated("Filtering vouchers by `filters`")
     where = """
       ($1::text IS NULL OR c.id = $1 OR c.name = $1)
       AND ($2::text IS NULL OR v.holder_id = (
         SELECT id FROM customer WHERE id = $2 OR source_id = $2 ORDER BY (id = $2) DESC LIMIT 1))
       AND ($3::text IS NULL OR v.code = $3) AND ($4::text IS NULL OR v.type = $4)
+      AND ($5::text[] IS NULL OR v.id = ANY($5)) AND ($6::text IS NULL OR v.doc ->> 'category' = $6)
+      AND ($7::timestamptz IS NULL OR v.created_at > $7) AND ($8::timestamptz IS NULL OR v.created_at < $8)
+      AND ($9::timestamptz IS NULL OR v.updated_at > $9) AND ($10::timestamptz IS NULL OR v.updated_at < $10)
     """
-    conditions = (campaign, argument(request, "customer"), argument(request, "code"), kind)
+    conditions = (
+        campaign,
+        argument(request, "customer"),
+        argument(request, "code"),
+        kind,
+        _ids(request),
+        argument(request, "category"),
+        *between(request, "created_at"),
+        *between(request, "updated_at"),
+    )
     rows = await work.all(
-        f"{SELECT} WHERE {where} ORDER BY {sorting} LIMIT $5 OFFSET $6",
+        f"{SELECT} WHERE {where} ORDER BY {sorting} LIMIT $11 OFFSET $12",
         *conditions,
         limit,
         offset,
     )
     total = await work.value(
-        f"SELECT count(*) FROM voucher v JOIN campaign c ON c.id = v.campaign_id WHERE {where}", *conditions
+        f"SELECT count(*) FROM voucher v LEFT JOIN campaign c ON c.id = v.campaign_id WHERE {where}", *conditions
     )
     return [render.voucher(row, work.config.url) for row in rows], total
+
+
+def _ids(request: AnyRequest) -> list[str] | None:
+    """`ids` in the forms that clients send: repeated, with brackets, or once with commas."""
+    given = [
+        part
+        for name, value in request.query_params.multi_items()
+        if name.partition("[")[0] == "ids"
+        for part in str(value).split(",")
+        if part and "\x00" not in part
+    ]
+    return given or None
 
 
 @get("/vouchers")

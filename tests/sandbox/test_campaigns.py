@@ -90,8 +90,9 @@ async def test_a_rule_that_cannot_be_kept_is_refused(api: httpx.AsyncClient, rul
 @pytest.mark.parametrize(
     ("voucher", "status"),
     [
-        ({"type": "GIFT_VOUCHER"}, 501),
-        ({"type": "DISCOUNT_VOUCHER", "discount": {"type": "UNIT", "unit_off": 1}}, 501),
+        ({"type": "GIFT_VOUCHER"}, 400),
+        ({"type": "DISCOUNT_VOUCHER", "discount": {"type": "UNIT", "unit_off": 1}}, 400),
+        ({"type": "DISCOUNT_VOUCHER", "discount": {"type": "UNIT", "effect": "ADD_SAME_ITEMS"}}, 501),
         ({"type": "LOYALTY_CARD", "loyalty_card": {"points": 1, "expiration_rules": {"period_type": "MONTH"}}}, 400),
         ({"type": "DISCOUNT_VOUCHER", "discount": {"type": "PERCENT", "percent_off": 101}}, 400),
         ({"type": "DISCOUNT_VOUCHER", "discount": {"type": "AMOUNT"}}, 400),

@@ -72,9 +72,7 @@ async def test_a_method_that_there_is_not_gets_405_with_a_hint(api: httpx.AsyncC
     "call",
     [
         "GET /v1/exports",
-        "PUT /v1/campaigns/x",
-        "GET /v1/customers/u-1/redeemables",
-        "POST /v1/qualifications",
+        "POST /v1/campaigns/x/import",
         "GET /v2/loyalties/programs",
         "POST /client/v1/events",
         "GET /management/v1/projects",

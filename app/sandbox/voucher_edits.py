@@ -1,0 +1,316 @@
+"""Making, changing and deleting single vouchers, and the credits and transactions of cards.
+
+documented: a voucher without a campaign stands alone, one may be added to a campaign of the type STANDALONE, loyalty
+cards need a campaign; 409 on a taken code; the type of a discount can't be changed; codes for a campaign inherit what
+the request does not name; several at once answer with an async action; deleting removes the voucher's redemptions.
+inferred: metadata merges key by key, as a customer's does; deleting is for good with and without `force`.
+"""
+
+from typing import Any
+
+import asyncpg
+from litestar import Response, Router, delete, get, post, put
+from litestar.params import FromPath
+
+from app.sandbox import (
+    async_actions,
+    campaigns,
+    codes,
+    customers,
+    effects,
+    gifts,
+    loyalties,
+    render,
+    validity,
+    vouchers,
+)
+from app.sandbox.errors import Failure, NotEmulated, duplicate, invalid_payload, invalid_query
+from app.sandbox.ids import new_id
+from app.sandbox.read import AnyRequest, argument, boolean, integer, mapping, one_of, page, read_object, text
+from app.sandbox.store import Store, TheStore
+from app.sandbox.work import Work
+
+_MOST_AT_ONCE = 10_000
+_TRIES = 5
+
+
+def _changes(body: dict[str, Any]) -> dict[str, Any]:
+    """What a request says about a voucher apart from its value; null stays, for it clears."""
+    if body.get("validation_rules"):
+        raise NotEmulated("Validation rules that are assigned by `validation_rules`")
+    changes = validity.read(body)
+    changes |= {name: text(body, name) for name in ("category", "additional_info") if name in body}
+    if "metadata" in body:
+        changes["metadata"] = mapping(body, "metadata")
+    if (active := boolean(body, "active")) is not None:
+        changes["active"] = active
+    redemption = mapping(body, "redemption")
+    if "quantity" in redemption:
+        changes["quantity"] = integer(redemption, "quantity", least=1, most=2**31 - 1, at=".redemption")
+    return changes
+
+
+async def add_to_campaign(work: Work, campaign: asyncpg.Record, body: dict[str, Any], code: str | None) -> str:
+    """One new voucher of a campaign, with this code or one by its pattern; answers its id."""
+    config = None
+    if code is not None:
+        _refuse_code(code)
+        # A pattern without `#` is the code itself.
+        config = {"pattern": "", "charset": "", "prefix": code, "postfix": "", "length": 0}
+        if await vouchers.find(work, code) is not None:
+            raise duplicate("voucher", code)
+    elif given := mapping(body, "code_config"):
+        config = codes.read(given, ".code_config")
+    try:
+        [made] = await campaigns.make_codes(work, campaign, 1, config=config, changes=_changes(body))
+    except Failure as failure:
+        if code is None or failure.key != "no_voucher_suitable_for_publication":
+            raise
+        raise duplicate("voucher", code) from failure  # somebody else made it meanwhile
+    return made
+
+
+def _refuse_code(code: str) -> None:
+    if not code.strip() or len(code) > 255:
+        raise invalid_payload("Property .code must have 1 to 255 characters")
+
+
+def _refuse_codeless(campaign: asyncpg.Record) -> None:
+    if campaign["campaign_type"] == campaigns.PROMOTION or campaign["doc"]["type"] == "STANDALONE":
+        details = f"Vouchers can't be added to campaign {campaign['id']} by its address"
+        raise Failure(400, "invalid_campaign", "Invalid Campaign", details)
+
+
+async def create(work: Work, body: dict[str, Any], code: str | None) -> dict[str, Any]:
+    """A voucher that stands alone, or one of a STANDALONE campaign."""
+    kind = one_of(body, "type", ("DISCOUNT_VOUCHER", "GIFT_VOUCHER", "LOYALTY_CARD"))
+    reference = text(body, "campaign_id") or text(body, "campaign")
+    campaign = await campaigns.found(work, reference) if reference else None
+    if campaign is not None:
+        if campaign["doc"]["type"] != "STANDALONE" or campaign["campaign_type"] == campaigns.PROMOTION:
+            details = f"Campaign {campaign['id']} is not of the type STANDALONE"
+            raise Failure(400, "invalid_campaign", "Invalid Campaign", details)
+        if kind not in {None, campaign["doc"]["voucher"]["type"]}:
+            raise Failure(400, "invalid_voucher", "Invalid Voucher", f"The campaign has no vouchers of type {kind}")
+        identifier = await add_to_campaign(work, campaign, body, code)
+        return render.voucher(await vouchers.found(work, identifier), work.config.url)
+    if kind is None:
+        raise invalid_payload("Payload should have required property 'type'")
+    if kind == "LOYALTY_CARD":
+        raise Failure(400, "invalid_voucher", "Invalid Voucher", "A loyalty card needs a campaign")
+    changes = {name: value for name, value in _changes(body).items() if value is not None}
+    quantity, active = changes.pop("quantity", None), changes.pop("active", True)
+    credits_ = 0
+    if kind == "DISCOUNT_VOUCHER":
+        changes["discount"] = effects.read(mapping(body, "discount"), ".discount")
+    else:
+        gift = gifts.read(mapping(body, "gift"), ".gift")
+        credits_, changes["gift_effect"] = gift["amount"], gift["effect"]
+    validity.check(changes)
+    config = codes.read(mapping(body, "code_config"), ".code_config")
+    if code is not None:
+        _refuse_code(code)
+    for _ in range(1 if code else _TRIES):
+        row = await work.one(
+            "INSERT INTO voucher (id, code, type, active, doc, quantity, initial_credits, created_at) "
+            "VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (code) DO NOTHING RETURNING id",
+            new_id("v"),
+            code or codes.new(config),
+            kind,
+            active,
+            {"metadata": {}, **changes},
+            quantity,
+            credits_,
+            work.now,
+        )
+        if row is not None:
+            break
+    else:
+        raise duplicate("voucher", code or config["pattern"])
+    shown = render.voucher(await vouchers.found(work, row["id"]), work.config.url)
+    work.announce(work.event("voucher.created", row["id"], "evvou"), {"voucher": shown, "campaign": None})
+    return shown
+
+
+async def change(work: Work, row: asyncpg.Record, body: dict[str, Any]) -> dict[str, Any]:
+    """Change what the request names; the caller holds the voucher's lock."""
+    changes = _changes(body)
+    changes.pop("quantity", None)  # not among the fields that may be changed: passed over, as documented
+    active = changes.pop("active", row["active"])
+    metadata = {**row["doc"].get("metadata", {}), **changes.pop("metadata", {})}
+    doc = {**row["doc"], **changes, "metadata": {name: value for name, value in metadata.items() if value is not None}}
+    if row["type"] == "DISCOUNT_VOUCHER" and (given := mapping(body, "discount")):
+        doc["discount"] = effects.changed(doc["discount"], given)
+    validity.check(doc)
+    doc = {name: value for name, value in doc.items() if value is not None}
+    await work.run(
+        "UPDATE voucher SET doc = $2, active = $3, updated_at = $4 WHERE id = $1", row["id"], doc, active, work.now
+    )
+    shown = render.voucher(await vouchers.found(work, row["id"]), work.config.url)
+    data = {"voucher": shown, "campaign": await _campaign(work, row)}
+    work.announce(work.event("voucher.updated", row["id"], "evvou"), data, lane=row["holder_id"])
+    return shown
+
+
+async def _campaign(work: Work, row: render.Row) -> dict[str, Any] | None:
+    campaign = await campaigns.find(work, row["campaign_id"]) if row["campaign_id"] else None
+    return render.simple_campaign(campaign) if campaign is not None else None
+
+
+async def _locked(work: Work, reference: str) -> asyncpg.Record:
+    """The voucher under its holder's lock and its own, in this order."""
+    row = await vouchers.found(work, reference)
+    if row["holder_id"]:
+        await customers.find(work, row["holder_id"], lock=True)
+    return await vouchers.found(work, row["code"], lock=True)
+
+
+@post("/vouchers", status_code=200)
+async def create_voucher(request: AnyRequest, store: TheStore) -> dict[str, Any]:
+    body = await read_object(request)
+    async with store.work() as work:
+        return await create(work, body, text(body, "code"))
+
+
+@post("/vouchers/{reference:str}", status_code=200)
+async def create_voucher_with_code(reference: FromPath[str], request: AnyRequest, store: TheStore) -> dict[str, Any]:
+    body = await read_object(request)
+    async with store.work() as work:
+        return await create(work, body, reference)
+
+
+@put("/vouchers/{reference:str}")
+async def update_voucher(reference: FromPath[str], request: AnyRequest, store: TheStore) -> dict[str, Any]:
+    body = await read_object(request)
+    async with store.work() as work:
+        return await change(work, await _locked(work, reference), body)
+
+
+@delete("/vouchers/{reference:str}", status_code=204)
+async def delete_voucher(reference: FromPath[str], store: TheStore) -> None:
+    async with store.work() as work:
+        row = await _locked(work, reference)
+        shown = render.voucher(row, work.config.url)
+        data = {"voucher": shown, "campaign": await _campaign(work, row)}
+        await work.run("DELETE FROM redemption WHERE voucher_id = $1", row["id"])
+        await work.run("DELETE FROM voucher WHERE id = $1", row["id"])
+        work.announce(work.event("voucher.deleted", row["id"], "evvou"), data, lane=row["holder_id"])
+
+
+@post("/vouchers/{reference:str}/balance", status_code=200)
+async def adjust_balance(reference: FromPath[str], request: AnyRequest, store: TheStore) -> dict[str, Any]:
+    body = await read_object(request)
+    async with store.work() as work:
+        row = await _locked(work, reference)
+        if row["type"] == "GIFT_VOUCHER":
+            return await gifts.adjust(work, row, body)
+        if row["type"] == "LOYALTY_CARD":
+            return await loyalties.adjust(work, row, {"points": body.get("amount"), **body})
+        details = "Only gift cards and loyalty cards have a balance"
+        raise Failure(400, "invalid_voucher", "Invalid Voucher", details)
+
+
+async def _transactions(work: Work, request: AnyRequest, column: str, value: str, table: str) -> dict[str, Any]:
+    limit, _ = page(request)
+    sorting = argument(request, "order") or "-id"
+    if sorting not in {"id", "-id", "created_at", "-created_at"}:
+        raise invalid_query("Property .order must be equal to one of the allowed values")
+    after, down = argument(request, "starting_after_id"), sorting.startswith("-")
+    rows = await work.all(
+        f"SELECT * FROM {table} WHERE {column} = $1 "  # noqa: S608 - names of our own
+        f"AND ($2::text IS NULL OR seq {'<' if down else '>'} (SELECT seq FROM {table} WHERE id = $2)) "
+        f"ORDER BY seq {'DESC' if down else 'ASC'} LIMIT $3",
+        value,
+        after,
+        limit + 1,
+    )
+    return render.cursor_list([render.transaction(row) for row in rows], limit)
+
+
+@get("/vouchers/{reference:str}/transactions")
+async def list_transactions(reference: FromPath[str], request: AnyRequest, store: TheStore) -> dict[str, Any]:
+    async with store.work() as work:
+        row = await vouchers.found(work, reference)
+        table = "point_transaction" if row["type"] == "LOYALTY_CARD" else "credit_transaction"
+        return await _transactions(work, request, "voucher_id", row["id"], table)
+
+
+@get("/campaigns/{reference:str}/transactions")
+async def list_campaign_transactions(reference: FromPath[str], request: AnyRequest, store: TheStore) -> dict[str, Any]:
+    if any(name.startswith("filters") for name in request.query_params):
+        raise NotEmulated("Filtering transactions by `filters`")
+    async with store.work() as work:
+        row = await campaigns.found(work, reference)
+        table = "point_transaction" if row["campaign_type"] == "LOYALTY_PROGRAM" else "credit_transaction"
+        return await _transactions(work, request, "campaign_id", row["id"], table)
+
+
+@get("/vouchers/{reference:str}/redemption")
+async def get_redemptions(reference: FromPath[str], store: TheStore) -> dict[str, Any]:
+    async with store.work() as work:
+        row = await vouchers.found(work, reference)
+        docs = await work.all(
+            "SELECT doc FROM redemption WHERE voucher_id = $1 ORDER BY created_at DESC, id DESC LIMIT 100", row["id"]
+        )
+        total = await work.value("SELECT count(*) FROM redemption WHERE voucher_id = $1", row["id"])
+    shown = render.voucher(row, store.config.url)["redemption"]
+    entries = [doc["doc"] for doc in docs]
+    return {**shown, "data_ref": "redemption_entries", "total": total, "redemption_entries": entries}
+
+
+@post("/campaigns/{reference:str}/vouchers")
+async def add_vouchers(reference: FromPath[str], request: AnyRequest, store: TheStore) -> Response[dict[str, Any]]:
+    body = await read_object(request)
+    given = argument(request, "vouchers_count") or "1"
+    if not given.isascii() or not given.isdigit() or not 1 <= int(given) <= _MOST_AT_ONCE:
+        raise invalid_query(f"Property .vouchers_count must be an integer between 1 and {_MOST_AT_ONCE}")
+    count = int(given)
+    async with store.work() as work:
+        campaign = await campaigns.found(work, reference)
+        _refuse_codeless(campaign)
+        if count == 1:
+            identifier = await add_to_campaign(work, campaign, body, text(body, "code"))
+            return Response(render.voucher(await vouchers.found(work, identifier), work.config.url), status_code=200)
+        config = mapping(body, "code_config")
+        await campaigns.make_codes(
+            work,
+            campaign,
+            count,
+            config=codes.read(config, ".code_config") if config else None,
+            changes=_changes(body),
+        )
+        done = await async_actions.done(work, "CAMPAIGN.VOUCHERS_GENERATE", count, "Vouchers have been generated")
+    return Response({"async_action_id": done}, status_code=202)
+
+
+@post("/campaigns/{reference:str}/vouchers/{code:str}", status_code=200)
+async def add_voucher(
+    reference: FromPath[str], code: FromPath[str], request: AnyRequest, store: TheStore
+) -> dict[str, Any]:
+    body = await read_object(request)
+    return await _added(store, reference, body, code)
+
+
+async def _added(store: Store, reference: str, body: dict[str, Any], code: str) -> dict[str, Any]:
+    async with store.work() as work:
+        campaign = await campaigns.found(work, reference)
+        _refuse_codeless(campaign)
+        identifier = await add_to_campaign(work, campaign, body, code)
+        return render.voucher(await vouchers.found(work, identifier), work.config.url)
+
+
+router = Router(
+    "/",
+    route_handlers=[
+        create_voucher,
+        create_voucher_with_code,
+        update_voucher,
+        delete_voucher,
+        adjust_balance,
+        list_transactions,
+        list_campaign_transactions,
+        get_redemptions,
+        add_vouchers,
+        add_voucher,
+    ],
+)
