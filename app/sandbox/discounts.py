@@ -118,7 +118,7 @@ async def evaluate(
     *,
     lock: bool = False,
     session: str | None = None,
-    customer: asyncpg.Record | None = None,  # noqa: ARG001 - whose rules are to be asked
+    customer: asyncpg.Record | None = None,  # noqa: ARG001 - for rules about who redeems
 ) -> list[Outcome]:
     """Try them in the order of the request, each on what the ones before it left; mode ALL.
 
