@@ -16,7 +16,7 @@ import asyncpg
 from litestar import Router, delete, get, post, put
 from litestar.params import FromPath
 
-from app.sandbox import membership, render
+from app.sandbox import async_actions, membership, render
 from app.sandbox.clock import iso
 from app.sandbox.errors import Failure, invalid_payload, invalid_query, not_found
 from app.sandbox.ids import new_id
@@ -291,7 +291,8 @@ async def update_in_bulk(request: AnyRequest, store: TheStore) -> dict[str, Any]
         for place, item in sorted(enumerate(given), key=lambda each: (each[1]["source_id"], each[0])):
             known = {name: value for name, value in item.items() if name != "id"}
             await upsert(work, known, at=f"[{place}]", tell=False)
-    return {"async_action_id": new_id("aa")}
+        done = await async_actions.done(work, "CUSTOMERS.BULK_UPDATE", len(given), "Customers have been updated")
+    return {"async_action_id": done}
 
 
 @post("/customers/metadata/async", status_code=202)
@@ -300,7 +301,9 @@ async def update_metadata_in_bulk(request: AnyRequest, store: TheStore) -> dict[
     async with store.work() as work:
         for source_id in source_ids:
             await upsert(work, {"source_id": source_id, "metadata": metadata}, at="", tell=False)
-    return {"async_action_id": new_id("aa")}
+        told = "Customers' metadata has been updated"
+        done = await async_actions.done(work, "CUSTOMERS.METADATA_UPDATE", len(source_ids), told)
+    return {"async_action_id": done}
 
 
 def missing() -> Failure:

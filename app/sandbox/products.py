@@ -13,7 +13,7 @@ import asyncpg
 from litestar import Router, delete, get, post, put
 from litestar.params import FromPath
 
-from app.sandbox import render
+from app.sandbox import async_actions, render
 from app.sandbox.errors import invalid_payload, not_found
 from app.sandbox.ids import new_id
 from app.sandbox.read import (
@@ -157,7 +157,8 @@ async def update_in_bulk(request: AnyRequest, store: TheStore) -> dict[str, Any]
     async with store.work() as work:
         for source_id, _, doc in wanted:
             await upsert(work, source_id, doc)
-    return {"async_action_id": new_id("aa")}
+        done = await async_actions.done(work, "PRODUCTS.BULK_UPDATE", len(wanted), "Products have been updated")
+    return {"async_action_id": done}
 
 
 @post("/products/metadata/async", status_code=202)
@@ -166,7 +167,9 @@ async def update_metadata_in_bulk(request: AnyRequest, store: TheStore) -> dict[
     async with store.work() as work:
         for source_id in source_ids:
             await upsert(work, source_id, {"metadata": metadata})
-    return {"async_action_id": new_id("aa")}
+        told = "Products' metadata has been updated"
+        done = await async_actions.done(work, "PRODUCTS.METADATA_UPDATE", len(source_ids), told)
+    return {"async_action_id": done}
 
 
 async def _shown(work: Work, rows: list[asyncpg.Record]) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ import asyncpg
 from litestar import Router, delete, get, post, put
 from litestar.params import FromPath
 
-from app.sandbox import campaigns, customers, discounts, orders, promotion_tiers, render, validations
+from app.sandbox import campaigns, customers, discounts, order_items, orders, promotion_tiers, render, validations
 from app.sandbox.discounts import Redeemable
 from app.sandbox.errors import NotEmulated
 from app.sandbox.ids import tracking_id
@@ -125,7 +125,7 @@ async def validate_promotions(request: AnyRequest, store: TheStore) -> dict[str,
     async with store.work() as work:
         customer = await customers.find(work, reference) if reference else None
         customer_id = customer["id"] if customer is not None else None
-        whole = orders.merged(None, wanted.doc) if given else None
+        whole = orders.merged(None, await order_items.resolved(work, wanted.doc, keep=False)) if given else None
         promotions = []
         for row in (await promotion_tiers.available(work))[:_MOST_CHECKED]:
             [outcome] = await discounts.evaluate(

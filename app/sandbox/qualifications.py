@@ -14,7 +14,18 @@ import asyncpg
 from litestar import Router, get, post
 from litestar.params import FromPath
 
-from app.sandbox import customers, discounts, effects, orders, promotion_tiers, render, validations, validity, vouchers
+from app.sandbox import (
+    customers,
+    discounts,
+    effects,
+    order_items,
+    orders,
+    promotion_tiers,
+    render,
+    validations,
+    validity,
+    vouchers,
+)
 from app.sandbox.clock import iso, parse_time
 from app.sandbox.discounts import STACKING_RULES, Outcome, Redeemable
 from app.sandbox.errors import Failure, NotEmulated, invalid_payload, invalid_query
@@ -73,7 +84,8 @@ async def qualify(work: Work, body: dict[str, Any]) -> dict[str, Any]:
     customer = await customers.find(work, reference) if reference else None
     customer_id = customer["id"] if customer is not None else None
     stored = await orders.find(work, known) if (known := wanted.id or wanted.source_id) else None
-    whole = stored["doc"] if stored is not None else orders.merged(None, wanted.doc) if given else None
+    doc = await order_items.resolved(work, wanted.doc, keep=False) if stored is None else {}
+    whole = stored["doc"] if stored is not None else orders.merged(None, doc) if given else None
     offers = [
         each
         for each in await _offers(work, scenario, customer, whole)

@@ -140,6 +140,7 @@ CREATE TABLE IF NOT EXISTS credit_transaction (
   source text,
   source_id text,
   reason text,
+  related_id text,
   details jsonb NOT NULL,
   created_at timestamptz NOT NULL
 );

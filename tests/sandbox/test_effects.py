@@ -141,8 +141,10 @@ async def test_an_order_sent_again_keeps_what_was_free(api: httpx.AsyncClient) -
 
 async def test_a_rollback_takes_free_units_out_again(api: httpx.AsyncClient) -> None:
     """After it the order is what it was before the code, without the units that came with it."""
-    await send(api, "POST", "/v1/products", {"source_id": "mug", "name": "Mug", "price": 500})
-    await discount(api, "FREE", type="UNIT", unit_off=2, unit_type="mug", effect="ADD_NEW_ITEMS")
+    for name in ("mug", "cap"):
+        await send(api, "POST", "/v1/products", {"source_id": name, "name": name, "price": 500})
+    units = [{"unit_off": 2, "unit_type": name, "effect": "ADD_NEW_ITEMS"} for name in ("mug", "cap")]
+    await discount(api, "FREE", type="UNIT", effect="ADD_MANY_ITEMS", units=units)
     redemption = await redeem(api, "FREE", source_id="o-1", items=[{**MUG, "price": 500}, SHIRT])
     undone = await send(api, "POST", f"/v1/redemptions/{redemption['redemptions'][0]['id']}/rollback")
     order = undone["order"]

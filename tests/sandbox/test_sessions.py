@@ -106,7 +106,7 @@ async def test_credits_are_locked(api: httpx.AsyncClient) -> None:
 
 
 async def test_what_fails_locks_nothing(api: httpx.AsyncClient) -> None:
-    """A validation that says no has no session, and the codes in it that were right stay free."""
+    """A validation that says no has no session; what is right in it stays free, and what its key holds stays held."""
     await made(api)
     body = {
         "redeemables": [{"object": "voucher", "id": code} for code in ("CODE", "NOPE")],
@@ -115,6 +115,9 @@ async def test_what_fails_locks_nothing(api: httpx.AsyncClient) -> None:
     answer = await send(api, "POST", "/v1/validations", body)
     assert (answer["valid"], "session" in answer) == (False, False)
     assert refused(await ask(api, "validations")) is None
+    await ask(api, "validations", {"key": "mine"})
+    await send(api, "POST", "/v1/validations", body)
+    assert refused(await ask(api, "validations")) == "quantity_exceeded"
 
 
 @pytest.mark.parametrize("session", [{"ttl": -1}, {"ttl_unit": "WEEKS"}, {"ttl": 400}, {"key": 5}, {"type": "OPEN"}])
