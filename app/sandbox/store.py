@@ -27,7 +27,7 @@ from app.sandbox.limits import Limits
 from app.sandbox.work import Work
 
 SCHEMA = Path(__file__).with_name("schema.sql")
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _LOCK = 7_220_002
 """Advisory lock: two sandboxes that start at once load the schema in turns."""
 _START_WITHIN = 30.0
