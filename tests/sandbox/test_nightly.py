@@ -103,6 +103,13 @@ async def _left(api: httpx.AsyncClient) -> list[int]:
     return [card["loyalty_card"]["balance"] for page in pages for card in page["vouchers"]]
 
 
+async def test_a_night_does_all_that_is_due(api: httpx.AsyncClient, sandbox: Sandbox) -> None:
+    """More cards than one batch holds are done in one go, and a second go finds nothing."""
+    await _many(api, sandbox)
+    assert [await nightly.run_due(sandbox.store) for _ in range(2)] == [CARDS, 0]
+    assert await _left(api) == [0] * CARDS
+
+
 async def test_a_night_that_is_broken_off_is_gone_on_with(api: httpx.AsyncClient, sandbox: Sandbox) -> None:
     """Stopped while it waits in its second batch: the first is done, the rest is done later, all of it once."""
     cards = await _many(api, sandbox)

@@ -58,6 +58,7 @@ async def test_points_go_from_card_to_card(api: httpx.AsyncClient, sink: Sink) -
     second_in, second_out, first_in, first_out = listed["data"]
     assert (first_out["type"], first_in["type"]) == ("POINTS_TRANSFER_OUT", "POINTS_TRANSFER_IN")
     assert (first_out["reason"], first_in["source_id"]) == ("family", "t-1")
+    assert first_out["details"]["balance"]["total"] == 15
     for out, into in ((first_out, first_in), (second_out, second_in)):
         assert (out["related_transaction_id"], into["related_transaction_id"]) == (into["id"], out["id"])
         assert out["details"]["destination_voucher"]["code"] == cards[0]
