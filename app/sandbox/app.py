@@ -59,7 +59,6 @@ from app.sandbox.work import CALL, Work
 log = structlog.get_logger()
 _DOCUMENTED = {
     "/v1/customers/importCSV": {"POST"},
-    "/v1/loyalties/{}": {"PUT", "DELETE"},
     "/v1/orders/export": {"POST"},
     "/v1/orders/import": {"POST"},
     "/v1/products/importCSV": {"POST"},

@@ -9,13 +9,13 @@ from datetime import date
 from typing import Any
 
 import asyncpg
-from litestar import Router, get, post
+from litestar import Router, delete, get, post, put
 from litestar.params import FromPath
 
 from app.sandbox import campaigns, customers, ledger, publications, render, vouchers
 from app.sandbox.calendar_days import NEVER
 from app.sandbox.clock import parse_time
-from app.sandbox.errors import Failure, invalid_payload, not_found
+from app.sandbox.errors import Failure, NotEmulated, invalid_payload, not_found
 from app.sandbox.read import AnyRequest, argument, integer, mapping, one_of, page, read_object, text
 from app.sandbox.store import TheStore
 from app.sandbox.work import Work
@@ -48,6 +48,25 @@ async def list_programs(request: AnyRequest, store: TheStore) -> dict[str, Any]:
 async def get_program(campaign: FromPath[str], store: TheStore) -> dict[str, Any]:
     async with store.work() as work:
         return render.campaign(await campaigns.found(work, campaign, LOYALTY))
+
+
+@put("/loyalties/{campaign:str}")
+async def update_program(campaign: FromPath[str], request: AnyRequest, store: TheStore) -> dict[str, Any]:
+    body = await read_object(request)
+    if "loyalty_tiers_expiration" in body:
+        raise NotEmulated("Other terms for the tiers of a programme that there is")
+    async with store.work() as work:
+        row = await campaigns.found(work, campaign, LOYALTY)
+        await work.run("SELECT 1 FROM campaign WHERE id = $1 FOR NO KEY UPDATE", row["id"])
+        return await campaigns.change(work, await campaigns.found(work, row["id"], LOYALTY), body)
+
+
+@delete("/loyalties/{campaign:str}", status_code=200)
+async def delete_program(campaign: FromPath[str], store: TheStore) -> dict[str, Any]:
+    async with store.work() as work:
+        row = await campaigns.found(work, campaign, LOYALTY)
+        await work.run("SELECT 1 FROM campaign WHERE id = $1 FOR UPDATE", row["id"])
+        return await campaigns.remove(work, await campaigns.found(work, row["id"], LOYALTY))
 
 
 @post("/loyalties/{campaign:str}/members", status_code=200)
@@ -185,6 +204,8 @@ router = Router(
         create_program,
         list_programs,
         get_program,
+        update_program,
+        delete_program,
         add_member,
         list_members,
         get_member,

@@ -4,6 +4,8 @@ documented: the object, the next hierarchy when none is given, `promotion_inacti
 that is not yet or no longer valid is inactive too; the sums of its summary are over redemptions that stand.
 """
 
+# ruff: noqa: S608 - what is put together here are constants; values are parameters
+
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -14,11 +16,12 @@ from app.sandbox import conditions, effects, render, validity
 from app.sandbox.errors import Failure, NotEmulated, invalid_payload, not_found
 from app.sandbox.ids import new_id
 from app.sandbox.read import boolean, integer, mapping, required_text, text, texts
+from app.sandbox.rule_assignments import listed_for
 from app.sandbox.work import Work
 
-SELECT = """
-  SELECT t.*, c.name AS campaign, c.active AS campaign_active, c.doc AS campaign_doc,
-    s.redeemed, s.orders_amount, s.orders_discount
+SELECT = f"""
+  SELECT t.*, {listed_for("promotion_tier", "t.id")}, c.name AS campaign, c.active AS campaign_active,
+    c.doc AS campaign_doc, s.redeemed, s.orders_amount, s.orders_discount
   FROM promotion_tier t JOIN campaign c ON c.id = t.campaign_id
   CROSS JOIN LATERAL (
     SELECT count(*) AS redeemed,

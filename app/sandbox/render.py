@@ -243,7 +243,7 @@ def promotion_tier(row: Row) -> dict[str, Any]:
             "orders": {"total_amount": row["orders_amount"], "total_discount_amount": row["orders_discount"]},
         },
         "object": "promotion_tier",
-        "validation_rule_assignments": empty_list(),
+        "validation_rule_assignments": listed(row.get("assignments", [])),
         "category_id": None,
         "categories": [],
     }

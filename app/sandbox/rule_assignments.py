@@ -23,6 +23,7 @@ def listed_for(kind: str, column: str) -> str:
     return (
         "(SELECT coalesce(jsonb_agg(jsonb_build_object('id', a.id, 'rule_id', a.rule_id, 'related_object_id', "  # noqa: S608
         f"a.related_object_id, 'related_object_type', a.related_object_type, 'object', '{ASSIGNMENT}', "
+        "'created_at', to_char(a.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"'), "
         "'validation_status', 'VALID', 'validation_omitted_rules', '[]'::jsonb) "
         "ORDER BY a.created_at, a.id), '[]') FROM validation_rule_assignment a "
         f"WHERE a.related_object_type = '{kind}' AND a.related_object_id = {column}) AS assignments"

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from app.sandbox.earning import points
 from tests.sandbox.programme import LOYALTY, balance, buy, join, loyalty, proportional, rule, send
+from tests.sandbox.published import check_answer
 
 
 async def test_points_are_added_and_taken_by_hand(api: httpx.AsyncClient) -> None:
@@ -151,3 +152,20 @@ async def test_a_balance_is_the_sum_of_its_ledger(api: httpx.AsyncClient, steps:
             assert answer.status_code == (200 if expected + moved >= 0 else 400)
             expected += moved if answer.status_code == 200 else 0
     assert await balance(api, card) == expected
+
+
+async def test_a_programme_is_changed_and_deleted_by_its_own_address(api: httpx.AsyncClient) -> None:
+    """As campaigns are, with the loyalty answers; a coupon campaign is none, and other terms for tiers are refused."""
+    await loyalty(api, points=5)
+    at = f"/v1/loyalties/{LOYALTY}"
+    changed = await send(api, "PUT", at, {"description": "Earn and burn", "metadata": {"wave": 2}})
+    check_answer("PUT", "/v1/loyalties/{campaignId}", changed)
+    assert (changed["description"], changed["metadata"], changed["join_once"]) == ("Earn and burn", {"wave": 2}, True)
+    await send(api, "PUT", at, {"loyalty_tiers_expiration": {}}, expect=501)
+    card = await join(api)
+    gone = await send(api, "DELETE", at)
+    check_answer("DELETE", "/v1/loyalties/{campaignId}", gone)
+    assert (await send(api, "GET", f"/v1/async-actions/{gone['async_action_id']}"))["status"] == "DONE"
+    await send(api, "GET", at, expect=404)
+    await send(api, "GET", f"/v1/vouchers/{card}", expect=404)
+    await send(api, "DELETE", at, expect=404)

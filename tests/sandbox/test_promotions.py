@@ -184,7 +184,7 @@ async def test_a_promotion_that_cannot_be_kept_is_refused(api: httpx.AsyncClient
     for tier, status in (
         ({"name": "x"}, 400),
         ({"name": "x", "action": {"discount": {"type": "PERCENT"}}}, 400),
-        (tier_body("x", 10, validation_rules=["val_x"]), 501),
+        (tier_body("x", 10, validation_rules=["val_x"]), 404),
         ({"action": {}}, 400),
         (5, 400),
     ):
@@ -213,3 +213,21 @@ async def test_what_happens_to_tiers_is_told(api: httpx.AsyncClient, sink: Sink)
         check_webhook(kind, message["data"])
         if kind.startswith("redemption"):
             assert message["data"]["promotion_tier"]["id"] == tier
+
+
+async def test_a_rule_decides_who_gets_a_promotion(api: httpx.AsyncClient) -> None:
+    """Given with the tier it is assigned to it; too small an order is refused in all four places that ask."""
+    condition = {"name": "order.amount", "conditions": {"$more_than": [10000]}, "rules": {}}
+    rule = await send(api, "POST", "/v1/validation-rules", {"name": "Big", "rules": {"1": condition, "logic": "1"}})
+    [tier] = await promotion(api, tier_body("Ten", 10, validation_rules=[rule["id"]]))
+    shown = await send(api, "GET", f"/v1/promotions/tiers/{tier}")
+    assert [each["rule_id"] for each in shown["validation_rule_assignments"]["data"]] == [rule["id"]]
+    order, customer = {"source_id": "o-1", "amount": 10000}, CUSTOMER
+    tried = await use(api, ("promotion_tier", tier), what="validations")
+    assert (tried["valid"], tried["redeemables"][0]["result"]["error"]["key"]) == (False, "order_rules_violated")
+    assert (await use(api, ("promotion_tier", tier), what="redemptions", expect=400))["key"] == "order_rules_violated"
+    asked = {"order": order, "customer": customer}
+    assert not (await send(api, "POST", "/v1/promotions/validation", asked))["promotions"]
+    for scenario, found in (("ALL", []), ("AUDIENCE_ONLY", [tier])):
+        offers = await send(api, "POST", "/v1/qualifications", {**asked, "scenario": scenario})
+        assert [each["id"] for each in offers["redeemables"]["data"]] == found
