@@ -15,6 +15,7 @@ from litestar.params import FromPath
 from app.sandbox import customers, render
 from app.sandbox.entries import CATEGORIES, shown
 from app.sandbox.errors import NotEmulated, invalid_query
+from app.sandbox.fidelity import documented, inferred
 from app.sandbox.read import AnyRequest, argument, moment, order, page
 from app.sandbox.store import TheStore
 from app.sandbox.work import Work
@@ -94,3 +95,18 @@ async def _read(
 
 
 router = Router("/", route_handlers=[list_activity, list_activities])
+
+FIDELITY = (
+    documented(
+        "**Activity** of a customer, newest first: customers, orders, publications, redemptions, "
+        "rollbacks, points and custom events with their metadata; `starting_after_id` and all filters"
+    ),
+    documented("the older `/activities`, with `total` and both cursors"),
+    inferred(
+        "its data comes twice, nested as published and flat as Voucherify's demo app reads it; "
+        "`product_id` is refused with 501"
+    ),
+    inferred(
+        "redemptions and custom events are `ACTION`, all else `EFFECT`; an entry is there as soon as its effect is"
+    ),
+)

@@ -17,6 +17,7 @@ from litestar.params import FromPath
 from litestar.response import Response
 
 from app.sandbox.errors import Failure, invalid_query, not_found
+from app.sandbox.fidelity import documented, inferred
 from app.sandbox.read import AnyRequest, argument, count
 from app.sandbox.store import TheStore
 
@@ -114,3 +115,15 @@ async def get_asset(
 
 
 router = Router("/api/v1/assets", route_handlers=[get_asset])
+
+FIDELITY = (
+    documented(
+        "**Images**: `assets.qr.url` and `assets.barcode.url` of a voucher serve its code as a QR code "
+        "and as Code 128; `format` is `png` or `svg`, `size` 1 to 100"
+    ),
+    inferred(
+        "`size` is the pixels of the smallest square or bar, 10 by default, and no image is wider than "
+        "8000 pixels; a code that Code 128 can't write has no bar code (400); the id in the address is "
+        "the voucher's, not an encrypted one"
+    ),
+)

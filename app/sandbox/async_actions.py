@@ -13,6 +13,7 @@ from litestar.params import FromPath
 from app.sandbox import render
 from app.sandbox.clock import iso, parse_time
 from app.sandbox.errors import invalid_query, not_found
+from app.sandbox.fidelity import inferred
 from app.sandbox.ids import new_id
 from app.sandbox.read import AnyRequest, argument, page
 from app.sandbox.store import TheStore
@@ -75,3 +76,5 @@ async def get_action(reference: FromPath[str], store: TheStore) -> dict[str, Any
 
 
 router = Router("/", route_handlers=[list_actions, get_action])
+
+FIDELITY = (inferred("**Async actions** are DONE when the answer goes out"),)

@@ -31,6 +31,7 @@ from app.sandbox import (
 )
 from app.sandbox.clock import iso
 from app.sandbox.errors import Failure, NotEmulated, duplicate, invalid_payload, not_found
+from app.sandbox.fidelity import documented, inferred
 from app.sandbox.ids import new_id
 from app.sandbox.read import (
     AnyRequest,
@@ -474,4 +475,18 @@ router = Router(
         enable_campaign,
         disable_campaign,
     ],
+)
+
+FIDELITY = (
+    documented(
+        "**Campaigns** of discount codes, gift cards, loyalty cards and promotions; a change leaves out "
+        "what the request leaves out, null clears, and it reaches the codes that are not published or "
+        "redeemed yet; deleting answers 202 with an async action"
+    ),
+    inferred(
+        "deleting a campaign or voucher is for good, with and without `force`: there is no bin. A "
+        "campaign that a reward gives coupons of is `resource_in_use`. A programme that has members is "
+        "deleted with their cards"
+    ),
+    inferred("metadata of campaigns, vouchers and tiers merges key by key, null removes a key"),
 )

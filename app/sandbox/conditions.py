@@ -16,6 +16,7 @@ import asyncpg
 
 from app.sandbox import logic, membership, operators, render, vouchers
 from app.sandbox.errors import Failure
+from app.sandbox.fidelity import documented, inferred
 from app.sandbox.predicates import COUNTS, Facts, Item, is_true, matches, missing, since
 from app.sandbox.rule_assignments import assigned, insert, remove, rule_found, rule_shown, shown
 from app.sandbox.rule_definitions import names
@@ -248,3 +249,17 @@ def _item(line: Mapping[str, Any], known: Mapping[str, asyncpg.Record]) -> Item:
         metadata=line.get("metadata") or {},
         product_metadata={**(doc.get("metadata") or {}), **(given if isinstance(given, dict) else {})},
     )
+
+
+FIDELITY = (
+    documented(
+        "what a validation rule refuses: `customer_`, `order_`, `redemption_rules_violated` with their "
+        "sentences; `error.message` of the rule, else of the definition, as `error.error.message`"
+    ),
+    inferred(
+        "the first rule to blame gives the key; what a rule needs and the request has not is "
+        "`missing_customer`, `missing_order`, `missing_order_items`; redemptions that were rolled back do "
+        "not count; a week begins on Monday, all in UTC"
+    ),
+    inferred("`applicable_to` with products and SKUs: an order without any of them is `order_rules_violated`"),
+)

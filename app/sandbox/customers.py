@@ -19,6 +19,7 @@ from litestar.params import FromPath
 from app.sandbox import async_actions, membership, render
 from app.sandbox.clock import iso
 from app.sandbox.errors import Failure, invalid_payload, invalid_query, not_found
+from app.sandbox.fidelity import documented, inferred
 from app.sandbox.ids import new_id
 from app.sandbox.read import (
     AnyRequest,
@@ -322,4 +323,26 @@ router = Router(
         update_in_bulk,
         update_metadata_in_bulk,
     ],
+)
+
+FIDELITY = (
+    documented(
+        "**Customers** are upserted; so do orders, publications, redemptions and events with theirs. "
+        "`loyalty.campaigns` by campaign name, `summary` from what happened"
+    ),
+    inferred(
+        "metadata merges key by key, null removes a key; `customer.updated` only when something changed; "
+        "orders that are PAID or FULFILLED count in the summary"
+    ),
+    documented(
+        "the list of customers by `email`, `name`, `city`, `created_at` and `updated_at` with `[before]` "
+        "and `[after]`, `order` and the cursor `starting_after`; `bulk/async` and `metadata/async` upsert "
+        "and send no `customer.updated`; `permanent-deletion` takes orders, redemptions, publications, "
+        "events and activity along"
+    ),
+    inferred(
+        "the bulk calls are done when they answer, and one bad item refuses all; a permanent deletion "
+        "leaves cards and codes, with no holder, and sends `customer.deleted`; `before` and `after` leave "
+        "out the moment itself"
+    ),
 )

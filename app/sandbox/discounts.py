@@ -16,6 +16,7 @@ import asyncpg
 from app.sandbox import conditions, effects, gifts, orders, promotion_tiers, render, sessions, validity, vouchers
 from app.sandbox.conditions import Subject
 from app.sandbox.errors import Failure, NotEmulated, invalid_payload, not_found
+from app.sandbox.fidelity import inferred
 from app.sandbox.read import integer, mapping, one_of, required_text
 from app.sandbox.work import Work
 
@@ -263,3 +264,11 @@ def all_together(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any
 
 def without_discounts(order: dict[str, Any]) -> dict[str, Any]:
     return orders.with_total(effects.undone(order))
+
+
+FIDELITY = (
+    inferred(
+        "a gift card without `credits` gives what the order needs as far as it has it; what the order "
+        "can't take stays on the card; without an order and without `credits` it is `missing_amount`"
+    ),
+)

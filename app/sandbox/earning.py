@@ -15,6 +15,7 @@ import asyncpg
 from app.sandbox import ledger, pending, render, targets, tiering, windows
 from app.sandbox.calculation import Basis, mapped, points
 from app.sandbox.conditions import Subject, refusal
+from app.sandbox.fidelity import documented, inferred
 from app.sandbox.publications import publish_card
 from app.sandbox.rules import ANY_TIER, ORDER_PAID, SEGMENT_ENTERED, TIER_EVENTS
 from app.sandbox.vouchers import SELECT as CARDS
@@ -266,3 +267,25 @@ def _rule_in_transaction(rule: asyncpg.Record) -> dict[str, Any]:
     named = ("source", "loyalty", "custom_event", "segment", "loyalty_tier")
     event = rule["event"] if rule["event"] in {SEGMENT_ENTERED, *TIER_EVENTS} else "custom_event"
     return {**shown, **{name: doc[name] for name in named if name in doc}, "event": event}
+
+
+FIDELITY = (
+    documented(
+        "**Earning** on `order.paid`, on a custom event by its name, on entering a segment, on tier "
+        "events: `FIXED` and every proportional type (order amounts, order, customer and event metadata, "
+        "quantity and amounts of items by product or SKU, `applicable_to`, free items left out, an item "
+        "counted once); start, end (else the programme's), time frames, days and hours, on and off; every "
+        "rule that matches fires; `auto_join` publishes a card first; rules are changed and deleted"
+    ),
+    inferred(
+        "a property that is no number gives nothing; the data of the webhooks `campaign.earning_rule.*` "
+        "(the campaign and the rule)"
+    ),
+    inferred("points for every full step of `every`, the rest is dropped"),
+    inferred(
+        "cancelling an order (`PUT` with the status `CANCELED`) or rolling back a redemption does not "
+        "take back points that were earned: v1 loyalty is not documented to do so. So our action `Order "
+        "refunded` gives and takes no points, and leaves the order's coupon used"
+    ),
+    inferred("an earning rule whose validation rule does not hold gives nothing and joins nobody to a programme"),
+)

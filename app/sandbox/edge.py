@@ -20,6 +20,7 @@ from app.sandbox import segmentio
 from app.sandbox.clock import iso
 from app.sandbox.errors import Failure, FrameworkFailure
 from app.sandbox.faults import take
+from app.sandbox.fidelity import documented, inferred
 from app.sandbox.store import Store
 from app.sandbox.work import CALL, Call
 
@@ -209,3 +210,24 @@ def _logged(body: bytes) -> Any:
         return msgspec.json.decode(body) if body else None
     except (msgspec.DecodeError, RecursionError):
         return body.decode("utf-8", "replace")
+
+
+FIDELITY = (
+    documented(
+        "`X-App-Id` and `X-App-Token` on `/v1`; integration key by `authorization: Basic base64(id)` and "
+        "`secret-key: base64(secret)` on `/segmentio`"
+    ),
+    inferred(
+        '401 `{"code":401,"key":"unauthorized","message":"Unauthorized"}`',
+        "for `/v1` (documented for management)",
+    ),
+    documented(
+        "`X-Rate-Limit-*` on every answer; over a limit 429 with `Retry-After` and `X-Rate-Limit-Type`, "
+        "nothing done. Limits are off until `POST /sandbox/limits` switches them on; the Segment door has "
+        "none"
+    ),
+    inferred(
+        "the windows are minutes and hours of the sandbox's clock; what is refused does not count; both "
+        "limits have the type `api_calls`"
+    ),
+)

@@ -12,6 +12,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from app.sandbox.errors import Failure, NotEmulated, invalid_payload
+from app.sandbox.fidelity import documented, inferred
 from app.sandbox.ids import new_id
 from app.sandbox.read import integer, number, one_of, required_text, text
 
@@ -333,3 +334,18 @@ def _half_up(value: Decimal) -> int:
 
 def _without(values: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if name not in names}
+
+
+FIDELITY = (
+    documented(
+        "**Discounts**: AMOUNT, PERCENT and FIXED on the order or on its lines (all five effects of "
+        "AMOUNT), free units (`ADD_NEW_ITEMS`, `ADD_MISSING_ITEMS`, `ADD_MANY_ITEMS`), `amount_limit`, "
+        "`aggregated_amount_limit`; the amounts of order and lines"
+    ),
+    inferred(
+        "all lines of an order are discounted, those too that `applicable_to` of a validation rule leaves "
+        "out; shares are rounded so that they add up; no items is `missing_order_items`; free units of a "
+        "product that the catalogue has not are added without a price"
+    ),
+    inferred("percentages round half up"),
+)

@@ -8,6 +8,8 @@ FrameworkFailure  what Voucherify's web framework answers itself: {statusCode, e
 from http import HTTPStatus
 from typing import Any
 
+from app.sandbox.fidelity import documented
+
 FIDELITY_PAGE = "docs/reference/fidelity.md"
 
 
@@ -99,3 +101,11 @@ def duplicate(kind: str, name: str, by: str = "id") -> Failure:
         resource_id=name,
         resource_type=kind,
     )
+
+
+FIDELITY = (
+    documented(
+        "error object with `request_id`; another shape for invalid JSON (400) and for more than 10 MB "
+        "(413); 405 with a hint"
+    ),
+)

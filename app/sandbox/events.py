@@ -12,6 +12,7 @@ from app.sandbox import customers, render, vouchers
 from app.sandbox.clock import iso
 from app.sandbox.earning import earn
 from app.sandbox.errors import NotEmulated
+from app.sandbox.fidelity import documented
 from app.sandbox.ids import new_id, stable_id
 from app.sandbox.metadata import CUSTOM_EVENT
 from app.sandbox.read import AnyRequest, mapping, read_object, required_text, text
@@ -82,3 +83,10 @@ async def create_event(request: AnyRequest, store: TheStore) -> dict[str, Any]:
 
 
 router = Router("/", route_handlers=[create_event])
+
+FIDELITY = (
+    documented(
+        "**Events**: `POST /v1/events` makes the customer if need be, a repeat earns again",
+        "names that nobody defined are taken: inferred",
+    ),
+)

@@ -11,6 +11,7 @@ from typing import Any
 
 from app.sandbox.calendar_days import NEVER, add_months, in_year, period_end
 from app.sandbox.errors import invalid_payload
+from app.sandbox.fidelity import documented, inferred
 from app.sandbox.read import integer, mapping, one_of
 
 _ENDS = {
@@ -74,3 +75,16 @@ def _next_on(day: date, month: int, of_month: int) -> date:
         return NEVER
     this_year = in_year(day.year, month, of_month)
     return this_year if this_year >= day else in_year(day.year + 1, month, of_month)
+
+
+FIDELITY = (
+    documented(
+        "**Expiry** of points: `expiration_rules` of the programme and of an earning rule (the rule's "
+        "win), by months with every rounding and by a day of the year; a month that is too short is "
+        "rounded down; `expires_at` is the last day; `expiration_type` of an adjustment"
+    ),
+    inferred(
+        "points that come on a fixed day of the year can be used until its end; initial points expire by "
+        "the programme's rules from the day the card is published"
+    ),
+)

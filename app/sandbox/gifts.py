@@ -12,6 +12,7 @@ import asyncpg
 
 from app.sandbox import customers, render
 from app.sandbox.errors import Failure, NotEmulated, invalid_payload
+from app.sandbox.fidelity import documented
 from app.sandbox.ids import new_id
 from app.sandbox.read import LARGEST, integer, one_of, text
 from app.sandbox.work import Work
@@ -156,3 +157,12 @@ async def adjust(work: Work, card: asyncpg.Record, body: dict[str, Any]) -> dict
             {"customer": render.simple_customer(holder), **data},
         )
     return movement.balance
+
+
+FIDELITY = (
+    documented(
+        "**Gift cards**: a balance is the initial credits and the sum of the transactions; `amount` is "
+        "all that was ever put on; adjustments by hand, `gift_amount_exceeded`, credits come back by a "
+        "rollback"
+    ),
+)

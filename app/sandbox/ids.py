@@ -5,6 +5,8 @@ import hashlib
 import secrets
 import string
 
+from app.sandbox.fidelity import documented
+
 ALPHANUMERIC = string.digits + string.ascii_lowercase + string.ascii_uppercase
 _RANDOM = secrets.SystemRandom()
 _LETTERS = {
@@ -56,3 +58,11 @@ def code(length: int, charset: str = ALPHANUMERIC) -> str:
 def tracking_id(source_id: str) -> str:
     """Redemptions and validations show a hash of the customer's source id, not the source id itself."""
     return "track_" + base64.b64encode(hashlib.md5(source_id.encode(), usedforsecurity=False).digest()).decode()
+
+
+FIDELITY = (
+    documented(
+        "ids in Voucherify's forms; customers, orders, products by `id` or `source_id`, campaigns by `id` "
+        "or name, vouchers by code or `id`"
+    ),
+)

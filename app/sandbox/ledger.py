@@ -13,6 +13,7 @@ from typing import Any
 
 from app.sandbox import expiry, render
 from app.sandbox.calendar_days import NEVER, day_of
+from app.sandbox.fidelity import asserted, documented, inferred
 from app.sandbox.ids import new_id
 from app.sandbox.work import Work
 
@@ -228,3 +229,15 @@ def transaction_data(
         ),
         **cause,
     }
+
+
+FIDELITY = (
+    asserted("`X-Voucherify-Channel` becomes the source of manual points"),
+    documented(
+        "**Cards**: `points` is all that was ever put on, `balance` what is left; a removal counts as "
+        "`subtracted_points`; a balance is always the initial points and the sum of the transactions",
+        "older samples differ",
+    ),
+    asserted("initial points are on the card with no transaction; the body of a balance adjustment"),
+    inferred("more points than there are can't be taken off (`loyalty_card_points_exceeded`)", "for adjustments"),
+)

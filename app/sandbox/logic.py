@@ -8,6 +8,8 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from app.sandbox.fidelity import documented
+
 _TOKEN = re.compile(r"\s*([()]|[\w$-]+)")
 _WORDS = ("and", "or")
 _DEEPEST = 50
@@ -104,3 +106,6 @@ def _single(tokens: list[str], names: set[str], depth: int) -> tuple[Tree, list[
     if first not in names or first.lower() in _WORDS:
         raise ValueError(f"there is no rule '{first}'")
     return Leaf(first), rest
+
+
+FIDELITY = (documented("`logic` of a validation rule with `and`, `or` and brackets"),)

@@ -16,6 +16,7 @@ from litestar.params import FromPath
 from app.sandbox import campaigns, customers, earning, orders, publications, render, tiering
 from app.sandbox.entries import shown
 from app.sandbox.errors import Failure, NotEmulated, invalid_payload
+from app.sandbox.fidelity import documented, inferred
 from app.sandbox.loyalties import LOYALTY, member
 from app.sandbox.read import AnyRequest, argument, flag, mapping, order, page, read_object, text
 from app.sandbox.store import TheStore
@@ -108,3 +109,11 @@ async def estimate_points(campaign: FromPath[str], request: AnyRequest, store: T
 
 
 router = Router("/", route_handlers=[list_activity, list_transactions, estimate_points])
+
+FIDELITY = (
+    documented(
+        "a member's activity, a programme's transactions; estimates of what an order would earn "
+        "(`qualifications` of a programme) and their errors"
+    ),
+    inferred("an estimate lays what is described over the stored order and stores nothing"),
+)

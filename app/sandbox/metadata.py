@@ -14,6 +14,7 @@ from litestar.params import FromPath
 from app.sandbox import render
 from app.sandbox.clock import iso
 from app.sandbox.errors import invalid_payload, not_found
+from app.sandbox.fidelity import documented
 from app.sandbox.ids import new_id
 from app.sandbox.read import boolean, required_text, text
 from app.sandbox.store import TheStore
@@ -117,3 +118,10 @@ async def get_schema(resource: FromPath[str], store: TheStore) -> dict[str, Any]
 
 
 router = Router("/", route_handlers=[list_schemas, get_schema])
+
+FIDELITY = (
+    documented(
+        "**Metadata schemas** are read by `GET /v1/metadata-schemas` and `/{resource}`",
+        "they are made by `POST /sandbox/metadata-schemas`",
+    ),
+)

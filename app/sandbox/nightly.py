@@ -18,6 +18,7 @@ import structlog
 
 from app.sandbox import pending, point_buckets, render, tiers, vouchers
 from app.sandbox.calendar_days import day_of, midnight
+from app.sandbox.fidelity import documented
 from app.sandbox.store import Store
 from app.sandbox.work import CALL, Call, Work
 
@@ -136,3 +137,12 @@ async def _run(store: Store) -> None:
         now, zone = store.clock.now(), store.config.time_zone
         until_midnight = (midnight(day_of(now, zone) + timedelta(days=1), zone) - now).total_seconds()
         await asyncio.sleep(min(_EVERY, until_midnight))
+
+
+FIDELITY = (
+    documented(
+        "**At midnight** in the project's time zone (UTC): pending points, tiers, expiry, tiers by "
+        "balance, in this order. Moving the clock does it before it answers, night after night",
+        "that the order is kept card by card, and that all bears the midnight's time: inferred",
+    ),
+)

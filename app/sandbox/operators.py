@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from app.sandbox.clock import parse_time
+from app.sandbox.fidelity import documented, inferred
 
 _ALIASES = {
     "$more_than_equal": "$more_than_or_equal",
@@ -166,3 +167,12 @@ def _moment(value: Any) -> datetime | None:
         return parse_time(value).astimezone(UTC)
     except (ValueError, OverflowError):  # the second: a day before the first or after the last that there is
         return None
+
+
+FIDELITY = (
+    documented("several conditions of a validation rule must all hold"),
+    inferred(
+        "a value that is not there satisfies only `$is_not`, `$not_in`, `$not_contain` and `$is_unknown`; "
+        "numbers and truth values may be written as text"
+    ),
+)

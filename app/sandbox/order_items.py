@@ -11,6 +11,7 @@ from typing import Any
 
 from app.sandbox import products, skus
 from app.sandbox.errors import invalid_payload
+from app.sandbox.fidelity import documented, inferred
 from app.sandbox.read import LARGEST
 from app.sandbox.render import Row
 from app.sandbox.work import Work
@@ -147,3 +148,16 @@ def _said(given: dict[str, Any], kept: tuple[str, ...]) -> dict[str, Any]:
     """What an item says of its product or SKU and is worth storing; `price` is a number of minor units."""
     fits = {"name": str, "sku": str, "price": int, "metadata": dict}
     return {name: given[name] for name in kept if isinstance(given.get(name), fits[name])}
+
+
+FIDELITY = (
+    documented(
+        "**Items** name a product or SKU by `product_id`, `sku_id`, or `source_id` with `related_object`; "
+        "what the item says of them counts for this order alone; `override: true` stores it, in orders "
+        "and redemptions, not in validations"
+    ),
+    inferred(
+        "without a price in the item, the stored price of the SKU counts, then the product's; an item "
+        "that the catalogue does not know is taken as it is"
+    ),
+)

@@ -17,6 +17,7 @@ from litestar.params import FromPath
 from app.sandbox import customers, effects, order_items, render
 from app.sandbox.earning import ORDER_PAID, earn
 from app.sandbox.errors import invalid_payload, not_found
+from app.sandbox.fidelity import documented, inferred
 from app.sandbox.ids import new_id
 from app.sandbox.read import (
     LARGEST,
@@ -311,3 +312,20 @@ async def update_order(reference: FromPath[str], request: AnyRequest, store: The
 
 
 router = Router("/", route_handlers=[create_order, list_orders, get_order, update_order])
+
+FIDELITY = (
+    documented(
+        "**Orders**: amount from the items; statuses CREATED, PAID, CANCELED, FULFILLED; no discount "
+        "fields without a discount"
+    ),
+    documented("rules fire when an order *becomes* PAID"),
+    inferred(
+        "an order that is PAID already and is sent as PAID again does not earn again. Fault "
+        "`earn_again_on_paid` gives the other answer"
+    ),
+    inferred("discounts of an earlier redemption stay on the order when it is sent again"),
+    inferred(
+        "an order that is sent again with its items keeps the discounts and free units of lines that did not change"
+    ),
+    inferred("an order that was CANCELED and becomes PAID again earns again"),
+)

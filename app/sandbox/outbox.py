@@ -6,6 +6,7 @@ import asyncpg
 import msgspec
 
 from app.sandbox.clock import iso
+from app.sandbox.fidelity import documented, inferred
 from app.sandbox.ids import new_id
 from app.sandbox.work import Call, Event, Work
 
@@ -132,3 +133,38 @@ async def write(work: Work, webhooks: list[asyncpg.Record], project_id: str) -> 
             *(list(column) for column in zip(*rows, strict=True)),
             work.now,
         )
+
+
+FIDELITY = (
+    documented("envelope, data keys, `x-voucherify-signature` over the compact body"),
+    documented(
+        "project events: `customer.{created,updated,deleted,rewarded.loyalty_points}`, "
+        "`voucher.{created,published,enabled,disabled}`, "
+        "`voucher.loyalty_card.{transaction.created,points_added,points_expired}`, "
+        "`voucher.loyalty_card.pending_points.{added,activated,canceled,updated}`, "
+        "`campaign.earning_rule.{assigned,updated,deleted,enabled,disabled}`, "
+        "`campaign.loyalty_tier.created`, `publication.succeeded`, "
+        "`redemption.{succeeded,failed,rollback.succeeded}`, `campaign.{created,enabled,disabled}`, "
+        "`business_validation_rule.{created,updated,deleted}`, "
+        "`business_validation_rule.assignment.{created,deleted}`"
+    ),
+    documented(
+        "project events: `voucher.{updated,deleted}`, `voucher.gift.{balance_added,transaction.created}`, "
+        "`campaign.{updated,deleted}`, "
+        "`campaign.promotion_tier.{created,updated,deleted,enabled,disabled}`"
+    ),
+    documented(
+        "distributions: `customer.order.{created,paid,updated,canceled}`, `customer.custom_event`, "
+        "`customer.rewarded.loyalty_points`, `customer.reward_redemptions.{created,completed}`, "
+        "`customer.segment.{entered,left}`, `customer.voucher.loyalty_card.points_expired`, "
+        "`customer.voucher.loyalty_card.pending_points.{added,activated,canceled,updated}`, "
+        "`customer.loyalty.tier.{joined,left,upgraded,downgraded,prolonged}`; their `type` is a free "
+        "name, so go by `event.type`"
+    ),
+    documented("distribution: `customer.voucher.gift.balance_added`"),
+    inferred(
+        "a purchase tells in this order: publication, redemption, transaction, reward redemption created "
+        "and completed; `customer.rewarded` is not sent"
+    ),
+    inferred("codes that are made many at a time send no `voucher.created`"),
+)

@@ -16,6 +16,7 @@ from litestar.params import FromPath
 
 from app.sandbox import campaigns, customers, ledger, render, vouchers
 from app.sandbox.errors import Failure, invalid_payload, not_found
+from app.sandbox.fidelity import documented, inferred
 from app.sandbox.ids import new_id
 from app.sandbox.loyalties import LOYALTY, member
 from app.sandbox.point_buckets import tell
@@ -267,3 +268,15 @@ async def _listed(work: Work, request: AnyRequest, column: str, identifier: str)
 
 
 router = Router("/", route_handlers=[activate_points, adjust_points, cancel_points, list_of_member, list_of_campaign])
+
+FIDELITY = (
+    documented(
+        "**Pending points** of a rule for paid orders, 1 to 90 days: listed for a card and a programme, "
+        "activated, changed, canceled, active by themselves at midnight of `activates_at`; in no balance "
+        "before; their time to expire begins then; the four webhooks and triggers"
+    ),
+    inferred(
+        "`activates_at` is the day of earning and the days of the rule; the night's activation has the "
+        "source `Automation`, one by hand none"
+    ),
+)

@@ -11,6 +11,7 @@ from litestar import Router, get
 from litestar.params import FromPath
 
 from app.sandbox import ledger, render
+from app.sandbox.fidelity import documented, inferred
 from app.sandbox.loyalties import member
 from app.sandbox.read import AnyRequest, page
 from app.sandbox.store import TheStore
@@ -69,3 +70,14 @@ def tell(work: Work, kind: str, card: render.Row, data: dict[str, Any]) -> None:
 
 
 router = Router("/", route_handlers=[list_expirations])
+
+FIDELITY = (
+    documented(
+        "at the midnight after `expires_at` the points go (`POINTS_EXPIRATION`, `expired_points`); what "
+        "expires soonest is spent and taken off first; `points-expiration`, `next_expiration_date`"
+    ),
+    inferred(
+        "points of a card that expire on the same day lie in one bucket; a refund goes back to the days "
+        "it was taken from"
+    ),
+)

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from app.sandbox import logic, operators
+from app.sandbox.fidelity import documented, inferred
 
 PERIODS = ("daily", "weekly", "monthly")
 _ORDER_NUMBERS = {"order.amount": "amount", "order.initial_amount": "amount", "order.total_amount": "total_amount"}
@@ -188,3 +189,26 @@ def _part(rule: Mapping[str, Any], found: list[Item], now: datetime, *, every: b
     else:
         values = [item.price for item in found]
     return (all if every else any)(operators.satisfied(conditions, value, now) for value in values)
+
+
+FIDELITY = (
+    documented(
+        "kinds of validation rules: `customer.segment`, `customer.metadata`; `order.amount`, "
+        "`.initial_amount`, `.total_amount`, `.metadata`; `order.items.count`, `.price_any`, "
+        "`.price_each`, `.metadata_any`, `.metadata_each`, `.any`, `.every`, `.none`; `product.id`, "
+        "`product.metadata`, `sku.id`; `redemption.count.{daily,weekly,monthly}`, "
+        "`redemption.count.per_customer`, `campaign.redemptions.count`, "
+        "`campaign.redemptions.customers_count`, each of these three also per day, week and month; "
+        "`redemption.metadata`, `custom_event.metadata`, `publication.redeemable_by_linked_customer`; "
+        "quantity, price, amount and metadata of the lines that match, as rules under `order.items.any`, "
+        "`.every`, `product.id` and `sku.id`"
+    ),
+    inferred(
+        'a count takes in the redemption that is tried: `$less_than_or_equal` 1 is "once"',
+        "published samples with it are named so",
+    ),
+    inferred(
+        "`order.amount` is the amount before, `order.total_amount` after the discounts so far; "
+        "`order.items.count` counts units"
+    ),
+)

@@ -18,6 +18,7 @@ from litestar.params import FromPath
 from app.sandbox import products, render, skus
 from app.sandbox.clock import parse_time
 from app.sandbox.errors import NotEmulated, duplicate, invalid_payload, not_found
+from app.sandbox.fidelity import documented, inferred
 from app.sandbox.ids import new_id
 from app.sandbox.read import AnyRequest, one_of, order, page, read_object, required_text, text
 from app.sandbox.store import TheStore
@@ -287,4 +288,16 @@ router = Router(
         delete_collection,
         list_members,
     ],
+)
+
+FIDELITY = (
+    documented(
+        "**Product collections**: STATIC by its list, AUTO_UPDATE by a filter over products and SKUs "
+        "(`$is`, `$in`, `$contains`, `$starts_with`, `$more_than`, `$after` and their likes), "
+        "`/products`; what can be changed, the errors for a bad filter"
+    ),
+    inferred(
+        "text in such a filter is compared without regard to case; `name` of a SKU is its `sku`; "
+        "conditions by days and by location are refused with 501"
+    ),
 )

@@ -15,6 +15,7 @@ from litestar.params import FromPath
 
 from app.sandbox import async_actions, render
 from app.sandbox.errors import invalid_payload, not_found
+from app.sandbox.fidelity import documented, inferred
 from app.sandbox.ids import new_id
 from app.sandbox.read import (
     AnyRequest,
@@ -198,4 +199,15 @@ router = Router(
         update_in_bulk,
         update_metadata_in_bulk,
     ],
+)
+
+FIDELITY = (
+    documented(
+        "**Products**: upserted by `id` or `source_id`, changed in part, listed, deleted with their SKUs; "
+        "`bulk/async` and `metadata/async` upsert"
+    ),
+    inferred(
+        "metadata of products merges key by key; the bulk calls are done when they answer; nothing is "
+        "kept in a bin, with or without `force`; `start_date` and `end_date` go by `created_at`"
+    ),
 )

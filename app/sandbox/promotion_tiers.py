@@ -14,6 +14,7 @@ import asyncpg
 
 from app.sandbox import conditions, effects, render, validity
 from app.sandbox.errors import Failure, NotEmulated, invalid_payload, not_found
+from app.sandbox.fidelity import documented, inferred
 from app.sandbox.ids import new_id
 from app.sandbox.read import boolean, integer, mapping, required_text, text, texts
 from app.sandbox.rule_assignments import listed_for
@@ -115,3 +116,12 @@ async def available(work: Work) -> list[asyncpg.Record]:
 
 def shown(row: Mapping[str, Any]) -> dict[str, Any]:
     return render.promotion_tier(row)
+
+
+FIDELITY = (
+    documented(
+        "**Promotions**: tiers with their hierarchy, made with the campaign or after it; they are "
+        "validated and redeemed beside codes; `promotion_inactive`"
+    ),
+    inferred("a tier before its start or after its end is `promotion_inactive` too"),
+)

@@ -13,6 +13,7 @@ from litestar.params import FromPath
 from app.sandbox import campaigns, customers, discounts, order_items, orders, promotion_tiers, render, validations
 from app.sandbox.discounts import Redeemable
 from app.sandbox.errors import NotEmulated
+from app.sandbox.fidelity import documented
 from app.sandbox.ids import tracking_id
 from app.sandbox.read import AnyRequest, boolean, flag, integer, mapping, order, page, read_object, required_text, text
 from app.sandbox.store import Store, TheStore
@@ -169,3 +170,5 @@ router = Router(
         validate_promotions,
     ],
 )
+
+FIDELITY = (documented("the old `POST /v1/promotions/validation`"),)

@@ -15,6 +15,7 @@ from litestar import Router, get, post
 from app.sandbox import campaigns, customers, ledger, render, validity, vouchers
 from app.sandbox.clock import iso, parse_time
 from app.sandbox.errors import Failure, NotEmulated, invalid_payload, invalid_query, not_found
+from app.sandbox.fidelity import documented, inferred
 from app.sandbox.ids import new_id
 from app.sandbox.read import (
     AnyRequest,
@@ -366,3 +367,17 @@ def _from_query(request: AnyRequest) -> dict[str, Any]:
 
 
 router = Router("/", route_handlers=[create_publication, create_publication_by_query, list_publications])
+
+FIDELITY = (
+    documented(
+        "**Publications**: by campaign (object or text, `count`) or voucher; `join_once` in the query or "
+        "the body; one card per customer and programme, again without the flag is "
+        "`voucher_cannot_be_published`"
+    ),
+    documented(
+        "a `source_id` that was used is 400 `duplicate_source_id`",
+        "a guide says the same code comes back: be ready for both",
+    ),
+    inferred("`join_once` again answers with the first publication; an inactive campaign is `campaign_not_active`"),
+    documented("the same by `GET /v1/publications/create`", "that it takes the project's keys: inferred"),
+)

@@ -29,6 +29,7 @@ from app.sandbox import (
 from app.sandbox.clock import iso, parse_time
 from app.sandbox.discounts import STACKING_RULES, Outcome, Redeemable
 from app.sandbox.errors import Failure, NotEmulated, invalid_payload, invalid_query
+from app.sandbox.fidelity import documented, inferred
 from app.sandbox.ids import stable_id, tracking_id
 from app.sandbox.read import AnyRequest, argument, integer, mapping, one_of, page, read_object, text
 from app.sandbox.store import TheStore
@@ -343,3 +344,16 @@ def _held(row: asyncpg.Record, customer_id: str, work: Work) -> dict[str, Any]:
 
 
 router = Router("/", route_handlers=[check_eligibility, list_redeemables])
+
+FIDELITY = (
+    documented(
+        "**Qualifications**: `ALL`, `CUSTOMER_WALLET`, `AUDIENCE_ONLY`; filters, sorting, `expand`, pages "
+        "by `created_at`"
+    ),
+    inferred(
+        "`ALL` offers what the customer holds, codes that stand alone and promotions, `AUDIENCE_ONLY` "
+        "campaigns as well; `total` counts the page; what was made in one moment stays on one page; a "
+        "`limit` up to 100 is taken (documented: 50); nothing is cached"
+    ),
+    documented("**The wallet** of a customer (`/redeemables`) with the state of each voucher"),
+)

@@ -8,6 +8,7 @@ from litestar import Request
 
 from app.sandbox.clock import parse_time
 from app.sandbox.errors import FrameworkFailure, invalid_payload, invalid_query
+from app.sandbox.fidelity import documented
 
 AnyRequest = Request[Any, Any, Any]
 LARGEST = 2**53 - 1
@@ -202,3 +203,6 @@ def _moment(request: AnyRequest, name: str) -> datetime | None:
         return parse_time(given.replace(" ", "+"))  # a plus that was not escaped
     except ValueError as error:
         raise invalid_query(f"Property .{name} cannot be recognized as a ISO-8601 compliant date") from error
+
+
+FIDELITY = (documented("both kinds of list: `limit` 1 to 100, `page`, and `starting_after_id` with `has_more`"),)

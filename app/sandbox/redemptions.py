@@ -30,6 +30,7 @@ from app.sandbox import (
 from app.sandbox.clock import iso
 from app.sandbox.discounts import Outcome
 from app.sandbox.errors import Failure, NotEmulated, not_found
+from app.sandbox.fidelity import documented, inferred
 from app.sandbox.ids import new_id, tracking_id
 from app.sandbox.read import AnyRequest, argument, between, mapping, order, page, read_object
 from app.sandbox.store import TheStore
@@ -352,3 +353,20 @@ async def get_redemption(reference: FromPath[str], store: TheStore) -> dict[str,
 
 
 router = Router("/", route_handlers=[create_redemptions, list_redemptions, get_redemption])
+
+FIDELITY = (
+    documented(
+        "**Validations, redemptions** of codes, gift cards and promotion tiers, alone and stacked: "
+        "quantity, active, times; `APPLICABLE`, `INAPPLICABLE`, `SKIPPED`; parent and children; failed "
+        "ones leave `rf_…`"
+    ),
+    inferred(
+        'the status sent with the order is honoured (`order: {source_id, status: "CREATED"}`). Fault '
+        "`ignore_redemption_order_status` gives the other answer"
+    ),
+    inferred("a failure answers 400 (unknown code 404) with the first failing key; application mode ALL"),
+    inferred(
+        "a code that was published to one customer can be redeemed by another: only a validation rule "
+        "(`publication.redeemable_by_linked_customer`) forbids that"
+    ),
+)

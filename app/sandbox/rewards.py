@@ -27,6 +27,7 @@ from app.sandbox import (
 from app.sandbox.clock import iso
 from app.sandbox.discounts import Outcome
 from app.sandbox.errors import Failure, NotEmulated, duplicate, invalid_payload, not_found
+from app.sandbox.fidelity import documented, inferred
 from app.sandbox.ids import new_id
 from app.sandbox.loyalties import LOYALTY, member
 from app.sandbox.read import (
@@ -320,4 +321,17 @@ router = Router(
         list_member_rewards,
         redeem_reward,
     ],
+)
+
+FIDELITY = (
+    documented(
+        "**Rewards**: a coupon of a campaign for points, at a price of each programme; assigned once "
+        "(409), `missing_param` without a price; a purchase takes the points (`POINTS_REDEMPTION`, "
+        "`redeemed_points`) and publishes the coupon to the holder in one; `missing_reward`, "
+        "`loyalty_card_points_exceeded`"
+    ),
+    inferred(
+        "a refused purchase leaves `rf_…` with its metadata; a reward that the programme does not offer "
+        "is 404; a campaign that is off refuses with `campaign_not_active` and leaves nothing"
+    ),
 )

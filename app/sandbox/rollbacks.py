@@ -14,6 +14,7 @@ from litestar.params import FromPath
 from app.sandbox import customers, discounts, gifts, orders, promotion_tiers, redemptions, render, vouchers
 from app.sandbox.clock import iso
 from app.sandbox.errors import Failure, NotEmulated, not_found
+from app.sandbox.fidelity import documented
 from app.sandbox.ids import new_id
 from app.sandbox.read import AnyRequest, argument, mapping, read_object, text
 from app.sandbox.store import Store, TheStore
@@ -184,3 +185,12 @@ async def _rolled_back(reference: str, request: AnyRequest, store: Store, *, sta
 
 
 router = Router("/", route_handlers=[rollback, rollbacks])
+
+FIDELITY = (
+    documented(
+        "**Rollback** of one redemption or a stack: the code is free again, credits are back on the card, "
+        "the order CANCELED without discounts and without free units, a second time "
+        "`already_rolled_back`; another customer or order in the body is `invalid_customer`, "
+        "`invalid_order`"
+    ),
+)

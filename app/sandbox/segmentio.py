@@ -16,6 +16,7 @@ from litestar import Router, get, post
 from app.sandbox import customers, events
 from app.sandbox.config import SandboxConfig
 from app.sandbox.errors import Failure, invalid_payload
+from app.sandbox.fidelity import documented, inferred
 from app.sandbox.metadata import CUSTOM_EVENT, defined_only
 from app.sandbox.read import AnyRequest, mapping, read_object, required_text, text
 from app.sandbox.store import TheStore
@@ -99,3 +100,15 @@ def unauthorized() -> Failure:
 
 
 router = Router("/segmentio", route_handlers=[test_authentication, process_customer, process_event, process_group])
+
+FIDELITY = (
+    documented(
+        "**Segment door**: `customer-`, `event-`, `group-processing`, `test-authentication`; only "
+        "metadata that the project's schema defines (with its type) is kept; a track call never changes "
+        "the customer"
+    ),
+    inferred(
+        "group traits go to the customer's metadata, the group id to its key `group_id` if that is "
+        "defined; calls are worked off at once"
+    ),
+)

@@ -17,6 +17,7 @@ from app.sandbox import customers, membership, operators
 from app.sandbox.clock import iso
 from app.sandbox.earning import SEGMENT_ENTERED, earn
 from app.sandbox.errors import NotEmulated, invalid_payload, invalid_query, not_found
+from app.sandbox.fidelity import documented, inferred
 from app.sandbox.ids import new_id
 from app.sandbox.read import AnyRequest, mapping, one_of, order, page, read_object, required_text
 from app.sandbox.store import TheStore
@@ -213,4 +214,18 @@ async def list_customer_segments(reference: FromPath[str], store: TheStore) -> d
 
 router = Router(
     "/", route_handlers=[create_segment, list_segments, get_segment, delete_segment, list_customer_segments]
+)
+
+FIDELITY = (
+    documented(
+        "**Segments**: static, active and passive; filters by profile, address, metadata, orders, "
+        "redemptions, custom events and points; a passive one becomes active when an earning rule uses "
+        "it; `GET /v1/customers/{id}/segments` answers for unknown ids too; `segment_id` filters "
+        "customers"
+    ),
+    documented("entering an active segment earns by `customer.segment.entered`; who was in it before gets nothing"),
+    inferred(
+        "a customer enters and leaves at the end of the request that moves him, not as time passes; who "
+        "belongs is looked up when it is asked, so there time counts; names need not be unique"
+    ),
 )

@@ -16,6 +16,7 @@ from litestar.params import FromPath
 
 from app.sandbox import vouchers
 from app.sandbox.errors import invalid_payload, not_found
+from app.sandbox.fidelity import documented, inferred
 from app.sandbox.ids import new_id
 from app.sandbox.read import mapping, number, one_of, text
 from app.sandbox.store import TheStore
@@ -103,3 +104,12 @@ async def release(reference: FromPath[str], key: FromPath[str], store: TheStore)
 
 
 router = Router("/", route_handlers=[release])
+
+FIDELITY = (
+    documented(
+        "**Sessions**: a validation with `session` locks a use and the credits of each code; as many "
+        "locks as uses; freed by time, by the redemption with the key, or by hand; the key again locks "
+        "anew"
+    ),
+    inferred("a validation that says no locks nothing; promotion tiers have nothing to lock"),
+)

@@ -14,6 +14,7 @@ from litestar.params import FromPath
 
 from app.sandbox import products, render
 from app.sandbox.errors import not_found
+from app.sandbox.fidelity import documented, inferred
 from app.sandbox.ids import new_id
 from app.sandbox.read import AnyRequest, integer, mapping, moment, order, page, read_object, text
 from app.sandbox.store import TheStore
@@ -145,3 +146,14 @@ async def delete_sku(product: FromPath[str], reference: FromPath[str], store: Th
 
 
 router = Router("/", route_handlers=[create_sku, list_skus, get_sku, update_sku, delete_sku])
+
+FIDELITY = (
+    documented(
+        "**SKUs** of a product: upserted by `id` or `source_id`, changed in part, listed, deleted, read "
+        "also by themselves"
+    ),
+    inferred(
+        "a SKU that another product has is not found below this one; `source_id` is unique among all "
+        "SKUs; metadata merges key by key"
+    ),
+)

@@ -15,6 +15,7 @@ from typing import Any
 
 from app.sandbox.calendar_days import NEVER, PERIODS, add_months, next_period, period_end, period_start
 from app.sandbox.errors import NotEmulated, invalid_payload
+from app.sandbox.fidelity import documented, inferred
 from app.sandbox.read import mapping, one_of, text
 from app.sandbox.windows import read_duration
 
@@ -198,3 +199,18 @@ def periods(settings: Mapping[str, Any], today: date) -> tuple[date, date]:
     period = settings["qualification_period"]
     this = period_start(today, period)
     return this, period_start(this - timedelta(days=1), period)
+
+
+FIDELITY = (
+    documented(
+        "**Tiers** of a programme: by balance or by points collected in a month, quarter, half-year or "
+        "year; start at once or with the next period; end when the balance drops, after a term (`extend`, "
+        "rounded to the end of a period), at the end of this or the next period"
+    ),
+    inferred(
+        "a tier's term by balance begins when it is reached (the guide; the reference says: when the "
+        "balance drops); at its end counts what the points are worth then; points added by hand count as "
+        "collected, transfers do not; a balance above the range of the highest tier is in no tier; a "
+        "multiplied number is rounded to the nearest"
+    ),
+)

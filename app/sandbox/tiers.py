@@ -18,6 +18,7 @@ from app.sandbox import campaigns, customers, earning, ledger, render, rewards, 
 from app.sandbox.calendar_days import midnight
 from app.sandbox.clock import iso
 from app.sandbox.errors import invalid_payload, not_found
+from app.sandbox.fidelity import documented
 from app.sandbox.ids import new_id
 from app.sandbox.loyalties import LOYALTY, member
 from app.sandbox.read import AnyRequest, integer, mapping, number, one_of, order, page, read_json, required_text
@@ -306,4 +307,12 @@ router = Router(
         list_rewards_of_tier,
         list_tiers_of_member,
     ],
+)
+
+FIDELITY = (
+    documented(
+        "the member's tier on the customer and at `members/{m}/tiers`; `MULTIPLY` and `CUSTOM` for "
+        "earning rules and prices of rewards; joined, left, upgraded, downgraded, prolonged, told and "
+        "earning; new tiers move members"
+    ),
 )

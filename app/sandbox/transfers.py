@@ -12,6 +12,7 @@ from litestar.params import FromPath
 
 from app.sandbox import campaigns, ledger, render, vouchers
 from app.sandbox.errors import Failure, invalid_payload
+from app.sandbox.fidelity import documented, inferred
 from app.sandbox.ids import new_id
 from app.sandbox.loyalties import member
 from app.sandbox.read import AnyRequest, integer, read_json, required_text, text
@@ -128,3 +129,11 @@ def _simple(work: Work, card: render.Row) -> dict[str, Any]:
 
 
 router = Router("/", route_handlers=[transfer_points])
+
+FIDELITY = (
+    documented(
+        "**Transfers** of points from cards to a card, of any programmes: paired transactions, expiry by "
+        "the rules of where they come"
+    ),
+    inferred("a transfer is done whole or not at all; it counts as subtracted where it left"),
+)

@@ -17,6 +17,7 @@ from litestar.params import FromPath
 from app.sandbox import conditions, rule_assignments, rule_definitions
 from app.sandbox.clock import iso, parse_time
 from app.sandbox.errors import NotEmulated, invalid_payload, invalid_query, not_found
+from app.sandbox.fidelity import documented
 from app.sandbox.ids import new_id
 from app.sandbox.read import (
     AnyRequest,
@@ -210,4 +211,13 @@ router = Router(
         list_assignments_of_rule,
         list_assignments,
     ],
+)
+
+FIDELITY = (
+    documented(
+        "**Validation rules**: made, changed, deleted, listed; assigned to campaigns, vouchers, promotion "
+        "tiers, earning rules and reward assignments, by their own addresses or when those are made (409 "
+        "the second time, `force` replaces); asked by validations, redemptions, purchases of rewards and "
+        "earning"
+    ),
 )

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from app.sandbox.clock import iso, parse_time
 from app.sandbox.errors import invalid_payload
+from app.sandbox.fidelity import documented
 from app.sandbox.read import mapping, text
 
 FIELDS = ("start_date", "expiration_date", "validity_timeframe", "validity_day_of_week", "validity_hours")
@@ -204,3 +205,15 @@ def since_publishing(doc: dict[str, Any], value: str, now: datetime) -> dict[str
         return {}
     before = doc.get("expiration_date")
     return {"start_date": iso(now), "expiration_date": min(before, ends) if before and ends else ends}
+
+
+FIDELITY = (
+    documented(
+        "`validity_timeframe`, `validity_day_of_week`, `validity_hours`: `voucher_not_active_now`",
+        "that days and hours are those of UTC: inferred",
+    ),
+    documented(
+        "`activity_duration_after_publishing` sets both dates of the code when it is published",
+        "that it never prolongs the expiration date: inferred",
+    ),
+)

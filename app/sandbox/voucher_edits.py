@@ -25,6 +25,7 @@ from app.sandbox import (
     vouchers,
 )
 from app.sandbox.errors import Failure, NotEmulated, duplicate, invalid_payload, invalid_query
+from app.sandbox.fidelity import documented
 from app.sandbox.ids import new_id
 from app.sandbox.read import AnyRequest, argument, boolean, integer, mapping, one_of, page, read_object, text
 from app.sandbox.store import Store, TheStore
@@ -313,4 +314,17 @@ router = Router(
         add_vouchers,
         add_voucher,
     ],
+)
+
+FIDELITY = (
+    documented(
+        "**Vouchers** that stand alone; a change leaves out what the request leaves out, the type of a "
+        "discount stays (`invalid_voucher`); deleting removes their redemptions"
+    ),
+    documented(
+        "codes are added to a campaign one (200) or many (202) at a time, with a code of your own and "
+        "with changes to what the campaign says; `STANDALONE` campaigns get theirs by `POST /v1/vouchers` "
+        "(`invalid_campaign` the other way round)",
+        "asserted",
+    ),
 )

@@ -14,6 +14,7 @@ from litestar.params import FromPath
 
 from app.sandbox import render
 from app.sandbox.errors import NotEmulated, not_found
+from app.sandbox.fidelity import documented
 from app.sandbox.read import AnyRequest, argument, between, order, page
 from app.sandbox.rule_assignments import listed_for
 from app.sandbox.store import Store, TheStore
@@ -159,3 +160,5 @@ async def _switch(store: Store, reference: str, *, active: bool) -> dict[str, An
 
 
 router = Router("/", route_handlers=[list_vouchers, get_voucher, enable_voucher, disable_voucher])
+
+FIDELITY = (documented("the list of vouchers by campaign, holder, code, ids, category and times"),)
