@@ -30,8 +30,8 @@ HEADERS = {
 }
 
 
-async def run(api: httpx.AsyncClient, *options: str, seconds: float) -> str:
-    """Run it to its end; answers what it printed."""
+async def run(api: httpx.AsyncClient, folder_of_its_own: Path, *options: str, seconds: float) -> str:
+    """Run it to its end; answers what it printed. It keeps what it found in the folder that it runs in."""
     folder = await asyncio.to_thread(installed, HERE / "requirements.lock", "schemathesis")
     url = str(api.base_url).rstrip("/")
     given = [part for name, value in HEADERS.items() for part in ("--header", f"{name}: {value}")]
@@ -39,6 +39,7 @@ async def run(api: httpx.AsyncClient, *options: str, seconds: float) -> str:
         *(sys.executable, "-S", "-m", "schemathesis.cli", "--config-file", str(HERE / "schemathesis.toml")),
         *("run", f"{url}/sandbox/openapi.json", "--seed", str(SEED), "--exclude-path-regex", OUT_OF_REACH),
         *("--warnings", "off", "--suppress-health-check", "all", *options, *given),
+        cwd=folder_of_its_own,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         env={**os.environ, "PYTHONPATH": str(folder), "NO_COLOR": "1"},
@@ -71,25 +72,27 @@ def _cases(said: str) -> int:
     return int(found[1])
 
 
-async def test_generated_requests_never_get_a_500(api: httpx.AsyncClient) -> None:
+async def test_generated_requests_never_get_a_500(api: httpx.AsyncClient, tmp_path: Path) -> None:
     """Valid, nearly valid and wild requests to every operation are answered, refused or not emulated: no 500."""
     await _furnished(api)
-    said = await run(api, "--phases", "fuzzing", "--max-examples", str(PER_OPERATION), seconds=120)
+    said = await run(api, tmp_path, "--phases", "fuzzing", "--max-examples", str(PER_OPERATION), seconds=120)
     assert _cases(said) > 300
 
 
 @pytest.mark.long
-async def test_boundaries_never_get_a_500(api: httpx.AsyncClient) -> None:
+async def test_boundaries_never_get_a_500(api: httpx.AsyncClient, tmp_path: Path) -> None:
     """The same for every boundary of every parameter and property, some thousand requests."""
     await _furnished(api)
-    assert _cases(await run(api, "--phases", "coverage", seconds=600)) > 1000
+    assert _cases(await run(api, tmp_path, "--phases", "coverage", seconds=600)) > 1000
 
 
-async def test_a_500_would_be_found(api: httpx.AsyncClient) -> None:
+async def test_a_500_would_be_found(api: httpx.AsyncClient, tmp_path: Path) -> None:
     """The run is not blind: where the sandbox answers one request in it with a 500, it fails and says which."""
     await send(api, "POST", "/sandbox/faults", {"fail_next": {"path": "/v1/products", "status": 500, "count": 1000}})
     with pytest.raises(AssertionError, match="POST /v1/products"):
-        await run(api, "--phases", "fuzzing", "--max-examples", "1", "--include-path", "/v1/products", seconds=60)
+        await run(
+            api, tmp_path, "--phases", "fuzzing", "--max-examples", "1", "--include-path", "/v1/products", seconds=60
+        )
 
 
 async def test_the_document_lists_every_route(api: httpx.AsyncClient, sink: Sink) -> None:
