@@ -73,6 +73,8 @@ async def test_a_method_that_there_is_not_gets_405_with_a_hint(api: httpx.AsyncC
     [
         "GET /v1/exports",
         "POST /v1/campaigns/x/import",
+        "POST /v1/vouchers/import",
+        "POST /v1/vouchers/importCSV",
         "GET /v2/loyalties/programs",
         "POST /client/v1/events",
         "GET /management/v1/projects",
