@@ -14,8 +14,6 @@ ROAD: tuple[tuple[str, str], ...] = (
     ("redeem", "web:voucherify.redemptions:redeem:call:answered"),
     ("paid", "web:orders.checkout:Checkout._pay:commit:before"),
     ("paid", "web:orders.checkout:Checkout._pay:commit:after"),
-    ("relay", "worker:emitter.relay:Relay._hold:write:before"),
-    ("relay", "worker:emitter.relay:Relay._hold:write:after"),
     ("relay", "worker:segment.analytics.request:post:call:before"),
     ("relay", "worker:segment.analytics.request:post:call:sent"),
     ("door", "web:segment.intake:Intake._append:commit:before"),
@@ -52,13 +50,14 @@ ROAD: tuple[tuple[str, str], ...] = (
     ("webhook", "web:webhooks.routes:receive:write:before"),
     ("webhook", "web:webhooks.routes:receive:write:after"),
     ("webhook", "sandbox:sandbox.webhooks:Sender._send:call:answered"),
-    ("webhook", "sandbox:sandbox.webhooks:Sender._send_lane:write:before"),
-    ("webhook", "sandbox:sandbox.webhooks:Sender._send_lane:write:after"),
+    ("webhook", "sandbox:sandbox.webhooks:Sender._send_all:write:before"),
+    ("webhook", "sandbox:sandbox.webhooks:Sender._send_all:write:after"),
     ("profile", "worker:webhooks.apply:Applier.run_once:commit:before"),
     ("screen", "worker:webhooks.apply:Applier.run_once:commit:after"),  # its NOTIFY has left; whoever heard it goes on
 )
 
 BESIDE: tuple[str, ...] = (
+    "worker:emitter.relay:Relay._hold:write",
     "worker:log.share:Share.read_to:commit",
     "worker:worker:_scheduled.<locals>.beat:write",
     "worker:jobs:run_alone:write",

@@ -28,7 +28,7 @@ from typing import Any
 
 KINDS = {"app.main": "web", "app.worker": "worker", "app.sandbox": "sandbox", "app.pipeline.function_host": "function"}
 OURS = ("app.", "pos_simulator.", "mobile_api.", "functions.", "segment.")
-THROUGH = ("app.db.", "app.sandbox.store", "app.voucherify.client", "app.destinations.web")
+THROUGH = ("app.db.", "app.sandbox.store", "app.sandbox.posting", "app.voucherify.client", "app.destinations.web")
 """Who calls these tells more than they do."""
 PARENT = "parent"
 WRITES = re.compile(r"\s*(INSERT|UPDATE|DELETE|WITH\b.*?\b(INSERT|UPDATE|DELETE))\b", re.DOTALL)
@@ -42,6 +42,8 @@ def install() -> None:
     if _main in KINDS:
         _wrap_database()
         _wrap_calls()
+        if _main == "app.sandbox":
+            _wrap_posting()
 
 
 def _reach(what: str, when: str) -> None:
@@ -151,3 +153,23 @@ def _wrap_calls() -> None:
 
     HTTPAdapter.send = watched_send  # type: ignore[method-assign]
     HTTPConnection.getresponse = watched_receive  # type: ignore[method-assign]
+
+
+def _wrap_posting() -> None:
+    """What the sandbox posts its webhooks with."""
+    from app.sandbox import posting
+
+    post, answer = posting.Posting.post, posting._answer
+
+    async def watched_post(self: posting.Posting, url: str, body: bytes, headers: dict[str, str]) -> int:
+        _reach("call", "before")
+        status = await post(self, url, body, headers)
+        _reach("call", "answered")
+        return status
+
+    async def watched_answer(reader: Any) -> tuple[int, bool]:
+        _reach("call", "sent")
+        return await answer(reader)
+
+    posting.Posting.post = watched_post  # type: ignore[method-assign]
+    posting._answer = watched_answer

@@ -165,6 +165,7 @@ async def test_too_many_calls_are_waited_out(place: Place) -> None:
 
     async def sleep(seconds: float) -> None:
         waits.append(seconds)
+        await asyncio.sleep(seconds)
 
     caller = Caller(place.own.client, sleep=sleep)
     await place.fault(fail_next={"count": 2, "path": "/v1/campaigns", "method": "POST", "status": 429})
@@ -176,8 +177,8 @@ async def test_too_many_calls_are_waited_out(place: Place) -> None:
 
 
 async def test_the_rate_headers_are_kept_to() -> None:
-    """Where no call is left, the next one waits until the moment that the headers name, and says so."""
-    headers = {"x-rate-limit-remaining": "0", "x-rate-limit-retry": str(int(time.time()) + 30)}
+    """Where no call is left, the next one waits until the moment that the headers name, and nothing is refused."""
+    headers = {"x-rate-limit-remaining": "0", "x-rate-limit-retry": str(int(time.time()) + 2)}
     transport = httpx.MockTransport(lambda _: httpx.Response(200, json={"data": []}, headers=headers))
     client = Client("http://v", SecretStr("a"), SecretStr("b"), transport=transport)
     waits: list[float] = []
@@ -185,14 +186,14 @@ async def test_the_rate_headers_are_kept_to() -> None:
 
     async def sleep(seconds: float) -> None:
         waits.append(seconds)
+        await asyncio.sleep(seconds)
 
     caller = Caller(client, tell=told.append, sleep=sleep)
     await caller.get("/v1/rewards")
     assert waits == []
     await caller.write("POST", "/v1/rewards", {})
-    assert len(waits) == 1
-    assert 25 < waits[0] <= 30
-    assert "going on in" in told[0]
+    assert 0.5 < sum(waits) <= 3
+    assert told == []  # nobody wonders about a few seconds
     await client.close()
 
 

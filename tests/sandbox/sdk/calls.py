@@ -280,7 +280,14 @@ CALLS: list[Call] = [
     call("LoyaltiesApi.list_member_pending_points1", **PROGRAMME, **MEMBER, **LATER),
     call("LoyaltiesApi.list_campaign_pending_points", **PROGRAMME, **LATER),
     call("LoyaltiesApi.list_points_expiration", **PROGRAMME, **MEMBER, **LATER),
-    call("LoyaltiesApi.transfer_points", **PROGRAMME, **MEMBER, body=[{"code": "{other_card}", "points": 5}], **LATER),
+    call(
+        "LoyaltiesApi.transfer_points",
+        **PROGRAMME,
+        **MEMBER,
+        body=[{"code": "{other_card}", "points": 5}],
+        reads=False,  # the published samples have fields that the SDK's type for them refuses
+        **LATER,
+    ),
     # Rewards
     call(
         "RewardsApi.create_reward",
@@ -392,7 +399,8 @@ CALLS: list[Call] = [
     call("LoyaltiesApi.delete_reward_assignment1", **PROGRAMME, assignment_id="{assignment}", status=204, **LATER),
     call("LoyaltiesApi.delete_earning_rule", **PROGRAMME, earning_rule_id="{visits}", status=204, **LATER),
     call("ProductsApi.delete_product", product_id="mug", status=204, **LATER),
-    call("CampaignsApi.delete_campaign", **CAMPAIGN, **LATER),
+    call("CampaignsApi.create_campaign", body={"name": "Short-lived", "voucher": COUPON}),
+    call("CampaignsApi.delete_campaign", campaign_id="Short-lived", status=202, **LATER),
     call("CustomersApi.delete_customer", customer_id="{second}", status=204),
     call("CustomersApi.customer_permanently_deletion", customer_id="u-1", **LATER),
 ]

@@ -19,6 +19,16 @@ from tests.sandbox.sdk.calls import CALLS, Call
 from tests.sandbox.serving import KEYS
 
 HERE = Path(__file__).parent
+ELSEWHERE = {
+    "LoyaltiesApi.activate_member_pending_points",
+    "LoyaltiesApi.adjust_member_pending_points",
+    "LoyaltiesApi.cancel_member_pending_points",
+    "LoyaltiesApi.delete_loyalty_program",
+    "PublicationsApi.create_publication1",
+    "ValidationRulesApi.update_validation_rule",
+    "VouchersApi.release_validation_session",
+}
+"""What tests of our own hold to the published schemas instead."""
 APIS = sorted({call.method.partition(".")[0] for call in CALLS})
 
 
@@ -110,4 +120,4 @@ def _differences(raw: Any, read: Any, at: str = "") -> list[str]:
 async def test_every_operation_that_the_sandbox_emulates_is_in_the_table(driven: dict[str, Any]) -> None:
     """What the SDK offers and no line calls is answered 501: a new endpoint of the sandbox gets its line."""
     assert driven["version"] == "6.1.1"
-    assert {name: status for name, status in driven["others"].items() if status != 501} == {}
+    assert {name for name, status in driven["others"].items() if status != 501} == ELSEWHERE
