@@ -15,6 +15,7 @@ import asyncpg
 from app.audit.members import MemberRow, Movement, Operation
 from app.audit.orders import Fact, Logged, OrderRow, Told
 from app.db.session import Database
+from app.points import taken_back
 
 PAGE = 1000
 
@@ -129,15 +130,10 @@ async def member(database: Database, member_id: UUID, pays: frozenset[str]) -> M
         coupons = await connection.fetch("SELECT code, published_at FROM coupon WHERE member_id = $1", member_id)
         operations = await connection.fetch(
             # A reward is known by the redemption that was answered; one that an operator found done has none.
-            """SELECT id, points, coalesce(finished_at, touched_at) AS at,
+            """SELECT id, client, idempotency_key, points, coalesce(finished_at, touched_at) AS at,
                       CASE kind WHEN 'adjustment' THEN id::text ELSE answered->>'id' END AS name
                FROM point_operation
                WHERE member_id = $1 AND status = 'DONE' AND (kind = 'adjustment' OR answered->>'id' IS NOT NULL)""",
-            member_id,
-        )
-        taken_back = await connection.fetch(
-            """SELECT idempotency_key AS id FROM point_operation
-               WHERE member_id = $1 AND status = 'DONE' AND client = 'house'""",
             member_id,
         )
         unpaid = await connection.fetch("SELECT id FROM orders WHERE member_id = $1 AND status = 'CANCELED'", member_id)
@@ -158,7 +154,7 @@ async def member(database: Database, member_id: UUID, pays: frozenset[str]) -> M
         movements={each["transaction_id"]: Movement(each["points"], each["created_at"]) for each in movements},
         coupons={each["code"]: each["published_at"] for each in coupons},
         operations=[Operation(each["id"], each["points"], each["name"], each["at"]) for each in operations],
-        taken_back=frozenset(each["id"] for each in taken_back),
+        taken_back=frozenset(each["idempotency_key"] for each in operations if each["client"] == taken_back.CLIENT),
         unpaid=frozenset(str(each["id"]) for each in unpaid),
         delivered={each["order_id"]: each["at"] for each in delivered},
     )

@@ -97,19 +97,9 @@ async def create(work: Work, body: dict[str, Any], kind: str | None = None) -> d
         "auto_join": boolean(body, "auto_join") or False,
         "join_once": loyalty or boolean(body, "join_once") or False,
         "use_voucher_metadata_schema": boolean(body, "use_voucher_metadata_schema") or False,
-        "description": text(body, "description"),
-        **validity.read(body),
         "activity_duration_after_publishing": validity.duration_text(body, "activity_duration_after_publishing"),
-        "vouchers_count": 0,
-        "metadata": mapping(body, "metadata"),
         "loyalty_tiers_expiration": tier_rules.read(body) if loyalty else None,
-        "category": text(body, "category"),
-        "category_id": None,
-        "categories": [],
-        "creation_status": "DONE",
-        "vouchers_generation_status": "DONE",
-        "protected": False,
-        "validation_rules_assignments": render.empty_list(),
+        **_of_every_kind(body),
     }
     validity.check(doc)
     row = await _insert(work, body, name, kind, doc)
@@ -120,6 +110,23 @@ async def create(work: Work, body: dict[str, Any], kind: str | None = None) -> d
         await async_actions.done(work, "CAMPAIGN.VOUCHERS_GENERATE", count, "Vouchers have been generated")
     work.announce(work.event("campaign.created", row["id"], "evcam"), {"campaign": made})
     return made
+
+
+def _of_every_kind(body: dict[str, Any]) -> dict[str, Any]:
+    """What a campaign keeps whatever it gives."""
+    return {
+        "description": text(body, "description"),
+        **validity.read(body),
+        "vouchers_count": 0,
+        "metadata": mapping(body, "metadata"),
+        "category": text(body, "category"),
+        "category_id": None,
+        "categories": [],
+        "creation_status": "DONE",
+        "vouchers_generation_status": "DONE",
+        "protected": False,
+        "validation_rules_assignments": render.empty_list(),
+    }
 
 
 async def _insert(work: Work, body: dict[str, Any], name: str, kind: str, doc: dict[str, Any]) -> asyncpg.Record:
@@ -150,17 +157,7 @@ async def _create_promotion(work: Work, body: dict[str, Any], name: str) -> dict
         "auto_join": False,
         "join_once": False,
         "use_voucher_metadata_schema": False,
-        "description": text(body, "description"),
-        **validity.read(body),
-        "vouchers_count": 0,
-        "metadata": mapping(body, "metadata"),
-        "category": text(body, "category"),
-        "category_id": None,
-        "categories": [],
-        "creation_status": "DONE",
-        "vouchers_generation_status": "DONE",
-        "protected": False,
-        "validation_rules_assignments": render.empty_list(),
+        **_of_every_kind(body),
     }
     validity.check(doc)
     row = await _insert(work, body, name, PROMOTION, doc)

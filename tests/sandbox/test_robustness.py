@@ -8,6 +8,7 @@ import pytest_asyncio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.sandbox.anything import anything
 from tests.sandbox.programme import COUPONS, LOYALTY, coupons, join, loyalty
 from tests.sandbox.test_segmentio import KEYS as SEGMENT_KEYS
 
@@ -101,19 +102,7 @@ GETS = (
     *("/v1/promotions/tiers", "/v1/promotions/{word}/tiers", "/v1/promotions/tiers/{word}"),
     *("/sandbox/requests", "/sandbox/deliveries"),
 )
-scalars = (
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(max_size=8)
-    | st.sampled_from(WORDS)
-)
-values = st.recursive(
-    scalars,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(NAMES), inner, max_size=6),
-    max_leaves=12,
-)
+values = anything(NAMES, WORDS)
 
 
 @pytest_asyncio.fixture

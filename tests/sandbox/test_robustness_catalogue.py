@@ -7,6 +7,7 @@ import httpx
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.sandbox.anything import anything
 from tests.sandbox.programme import send
 
 NAMES = (
@@ -33,19 +34,7 @@ ARGUMENTS = (
     *("limit", "page", "order", "start_date", "end_date", "starting_after", "starting_after_id", "created_at[before]"),
     *("size", "format", "q", "state", "path", "method", "outcome", "city", "name"),
 )
-scalars = (
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(max_size=8)
-    | st.sampled_from(WORDS)
-)
-values = st.recursive(
-    scalars,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(NAMES), inner, max_size=6),
-    max_leaves=12,
-)
+values = anything(NAMES, WORDS)
 objects = st.dictionaries(st.sampled_from(NAMES), values, max_size=6)
 
 
