@@ -54,6 +54,7 @@ class Refusals:
     _sources: Buckets = field(default_factory=lambda: _buckets(*OF_A_SOURCE))
     _addresses: Buckets = field(default_factory=lambda: _buckets(*OF_AN_ADDRESS))
     _counts: Counter[tuple[str, str, datetime]] = field(default_factory=Counter)
+    _writing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def to_keep(self, refused: Sequence[Refused]) -> list[Refused]:
         """As many of one request's refusals as there is room for."""
@@ -72,7 +73,14 @@ class Refusals:
             INGESTED.labels(row.source or "unknown", row.code).inc(row.count)
 
     async def write(self, database: Database) -> None:
-        """Add what was counted to the table: one statement, of its own, so that no event waits for it."""
+        """Add what was counted to the table: one statement, of its own, so that no event waits for it.
+
+        When it returns, all that was counted before is there: also what another write had taken with it.
+        """
+        async with self._writing:
+            await self._write(database)
+
+    async def _write(self, database: Database) -> None:
         counts, self._counts = self._counts, Counter()
         if not counts:
             return

@@ -11,6 +11,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -146,7 +147,7 @@ def settled(city: City) -> dict[str, Any]:
             if not report["findings"]:
                 return report
         if time.monotonic() > until:
-            assert not unsent, f"Voucherify has not sent {unsent} webhooks"
+            assert not unsent, f"Voucherify has not sent {unsent} webhooks:\n{why_unsent(city)}"
             return report
         time.sleep(0.5)
 
@@ -175,6 +176,16 @@ def hurry_webhooks(city: City) -> int:
     if any(row["attempts"] for row in waiting):
         httpx.post(f"{city.house.sandbox}/sandbox/clock", json={"advance": 120}, timeout=10)
     return len(waiting)
+
+
+def why_unsent(city: City) -> str:
+    """What is known of the webhooks that wait: how often they were tried, with what answer, and the last log lines."""
+    rows = httpx.get(f"{city.house.sandbox}/sandbox/deliveries", params={"state": "WAITING", "limit": 100}).json()
+    tried = Counter((row["attempts"], row["answer"], row["due_at"]) for row in rows["data"])
+    hooks = httpx.get(f"{city.house.sandbox}/sandbox/webhooks").json()["data"]
+    seen = [{key: hook[key] for key in ("id", "active", "waiting", "failed", "last_trouble")} for hook in hooks]
+    clock = httpx.get(f"{city.house.sandbox}/sandbox/clock").text
+    return "\n".join([str(tried), *map(str, seen), clock, city.house.log("sandbox")[-3000:]])
 
 
 def decide(city: City) -> None:

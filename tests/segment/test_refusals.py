@@ -130,6 +130,23 @@ async def test_counts_wait_for_a_database_that_is_away(make_database: MakeDataba
         assert await counted(web, "till", "bad_request") == 6
 
 
+async def test_who_writes_the_counts_finds_them_all_written(make_database: MakeDatabase, tmp_path: Path) -> None:
+    """While one write is under way another waits for it: after it, nothing that was counted is still on its way."""
+    url = await make_database("counts")
+    async with open_web(tmp_path, url) as web:
+        refusals: Refusals = web.app.state.intake.refusals
+        refusals.count([Refused("bad_request", {}, "till", "192.0.2.1", 3)])
+        blocker = await asyncpg.connect(url)
+        async with blocker.transaction():
+            await blocker.execute("LOCK TABLE reject_count")
+            first = asyncio.create_task(refusals.write(web.database))
+            second = asyncio.create_task(refusals.write(web.database))
+            assert await asyncio.wait([second], timeout=0.3) == (set(), {second})
+        await second
+        assert first.done()
+        await blocker.close()
+
+
 def test_room_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
     """After an hour an address that had used up its rows has its rows of an hour again, and not more."""
     clock = [1000.0]
