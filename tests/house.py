@@ -19,7 +19,7 @@ import httpx
 
 ROOT = Path(__file__).parent.parent
 MODULES = {"sandbox": "app.sandbox", "web": "app.main", "worker": "app.worker"}
-PATIENCE = 30.0
+PATIENCE = 90.0
 """Seconds for anything to happen before a test says that it did not."""
 
 
@@ -158,18 +158,18 @@ class House:
     def till(self, register: str = "warsaw/2") -> httpx.Client:
         """A till: a client with the key of a register."""
         return httpx.Client(
-            base_url=self.web, timeout=20, headers={"authorization": f"Bearer {self.register_keys[register]}"}
+            base_url=self.web, timeout=60, headers={"authorization": f"Bearer {self.register_keys[register]}"}
         )
 
     def operator(self) -> httpx.Client:
         """An operator: a client with the admin token."""
-        return httpx.Client(base_url=self.web, timeout=20, headers={"authorization": f"Bearer {self.admin_token}"})
+        return httpx.Client(base_url=self.web, timeout=60, headers={"authorization": f"Bearer {self.admin_token}"})
 
     def voucherify(self, method: str, path: str, body: Any = None) -> Any:
         """A call to the sandbox with the keys of this install."""
         keys = json.loads((self.folder / "install.json").read_text())
         headers = {"x-app-id": keys["sandbox_application_id"], "x-app-token": keys["sandbox_secret_key"]}
-        answer = httpx.request(method, self.sandbox + path, json=body, headers=headers, timeout=10)
+        answer = httpx.request(method, self.sandbox + path, json=body, headers=headers, timeout=60)
         assert answer.is_success, answer.text
         return answer.json()
 

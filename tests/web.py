@@ -84,7 +84,7 @@ class Web:
 
     def client(self, token: str | None = None) -> httpx.AsyncClient:
         headers = {"authorization": f"Bearer {token}"} if token else {}
-        return httpx.AsyncClient(base_url=self.url, headers=headers, timeout=10)
+        return httpx.AsyncClient(base_url=self.url, headers=headers, timeout=60)
 
     def till(self, register: str = "warsaw/2") -> httpx.AsyncClient:
         return self.client(self.register_keys[register])

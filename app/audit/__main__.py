@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import asyncpg
-from sqlalchemy.exc import SQLAlchemyError
 
 from app.audit.asking import Asker
 from app.audit.findings import Report, text
 from app.audit.run import ALL, Audit, Wanted
+from app.db import trouble
 from app.db.session import open_database
 from app.errors import LoyaltyError, SettingError
 from app.settings import Settings, load_settings
@@ -68,7 +68,7 @@ async def audited(settings: Settings, given: argparse.Namespace) -> Report:
         return await Audit(database, asker, settings.own_door, wanted).run()
     except asyncpg.UndefinedTableError as error:
         raise SettingError("The database has no schema yet: run `python -m app.migrate` first.") from error
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, SQLAlchemyError) as error:
+    except trouble.ANY as error:
         raise SettingError(f"The database can't be read: {error}") from error
     finally:
         if client is not None:

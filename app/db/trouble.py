@@ -20,6 +20,9 @@ NOT_THE_WORK: Final = (
 """Errors that speak of the database: gone, restarting, full, or in a deadlock. Whoever meets one does the same work
 again later and blames no row for it. Any other error was caused by the row at hand."""
 
+ANY: Final = (asyncpg.PostgresError, *NOT_THE_WORK)
+"""Whatever the database says, or the way to it: what a loop has to live through that may not end before its process."""
+
 _OUR_FAULT: Final = (DataError, IntegrityError, InvalidRequestError, ProgrammingError)
 
 

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 
 import asyncpg
 
+from app.db import trouble
 from app.telemetry import log
 
 CHANNEL = "loyalty_wake"
@@ -58,7 +59,7 @@ class Wakeups:
                     await gone.wait()
                 finally:
                     await connection.close(timeout=2)
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+            except trouble.ANY as error:
                 log.warning("listener.lost", error=repr(error))
             await asyncio.sleep(1)
 

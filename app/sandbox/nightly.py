@@ -16,6 +16,7 @@ from datetime import date, timedelta
 import asyncpg
 import structlog
 
+from app.db import trouble
 from app.sandbox import pending, point_buckets, render, tiers, vouchers
 from app.sandbox.calendar_days import day_of, midnight
 from app.sandbox.fidelity import documented
@@ -132,7 +133,7 @@ async def _run(store: Store) -> None:
     while True:
         try:
             await run_due(store)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except trouble.ANY as error:
             log.warning("nightly.database_unreachable", error=str(error))
         now, zone = store.clock.now(), store.config.time_zone
         until_midnight = (midnight(day_of(now, zone) + timedelta(days=1), zone) - now).total_seconds()

@@ -17,6 +17,7 @@ from typing import Any
 import asyncpg
 import structlog
 
+from app.db import trouble
 from app.sandbox.errors import Failure
 from app.sandbox.fidelity import documented, inferred
 from app.sandbox.posting import NotPosted, Posting
@@ -75,7 +76,7 @@ class Sender:
             try:
                 await self._dispatch()
                 await self._prune()
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except trouble.ANY as error:
                 log.warning("webhooks.database_unreachable", error=str(error))
                 await asyncio.sleep(_POLL)
             with contextlib.suppress(TimeoutError):
@@ -113,7 +114,7 @@ class Sender:
         try:
             await asyncio.sleep(self._store.faults.webhook_delay_ms / 1000)
             await self._send_all(rows)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except trouble.ANY as error:
             log.warning("webhooks.database_unreachable", error=str(error))
         finally:
             del self._lanes[lane]

@@ -22,9 +22,10 @@ CHECKS = {
     "types": ["-m", "mypy"],
     "imports": ["-c", "from importlinter.cli import lint_imports_command as run; run()", "--no-logo"],
 }
-SIDE_BY_SIDE = ["-n", "auto", "--maxprocesses", "4", "--dist", "loadfile", "--no-loadscope-reorder"]
-"""Most of a test's time is waiting for processes. A file stays in one place: its tests share what is slow to start.
-Which files come first is said in tests/conftest.py: else those with most tests would, which are the quick ones."""
+SIDE_BY_SIDE = ["-n", str(min(4, (os.cpu_count() or 1) + 1)), "--dist", "loadfile", "--no-loadscope-reorder"]
+"""One more than there are cores: more than half of a test's time is waiting for processes. A file stays in one place:
+its tests share what is slow to start. Which files come first is said in tests/conftest.py: else those with most tests
+would, which are the quick ones."""
 CHROMIUMS = (
     "chromium",
     "chromium-browser",

@@ -153,7 +153,7 @@ async def copied(postgres: str, url: str) -> AsyncIterator[str]:
 async def voucherify(database_url: str) -> AsyncIterator[Client]:
     """A client of a sandbox over this database."""
     async with served(lambda url: create_app(config_for(database_url, url=url))) as (url, _):
-        client = Client(url, SecretStr("app-id"), SecretStr("app-token"), timeout=5)
+        client = Client(url, SecretStr("app-id"), SecretStr("app-token"), timeout=60)
         try:
             yield client
         finally:

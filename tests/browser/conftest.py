@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, ConsoleMessage, Page, Request, async_playwright
+from playwright.async_api import Browser, ConsoleMessage, Page, Request, async_playwright, expect
 
 from tests.house import House
 
@@ -23,6 +23,8 @@ FLAGS = (
     "--disable-sync",
 )
 
+SOON = 60_000
+"""Milliseconds for whatever a page waits for: other processes do most of it, on machines that may be slow."""
 OpenPage = Callable[..., Awaitable[Page]]
 
 
@@ -35,6 +37,7 @@ async def chromium() -> AsyncIterator[Browser]:
         if os.environ.get("CI") == "true":
             pytest.fail(message)
         pytest.skip(message)
+    expect.set_options(timeout=SOON)
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=found, args=list(FLAGS))
         yield browser
@@ -52,6 +55,7 @@ async def open_page(chromium: Browser, house: House) -> AsyncIterator[OpenPage]:
 
     async def open_one(path: str = "/", expected: tuple[str, ...] = (), **options: object) -> Page:
         context = await chromium.new_context(base_url=house.web, **options)  # type: ignore[arg-type]
+        context.set_default_timeout(SOON)
         page = await context.new_page()
         pages.append(page)
 

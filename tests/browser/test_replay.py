@@ -11,7 +11,7 @@ from playwright.async_api import Page, expect
 
 from tests.browser.conftest import OpenPage
 from tests.browser.screens import SIZES, fits
-from tests.browser.test_floor import SOON, phone
+from tests.browser.test_floor import phone
 from tests.house import House
 
 pytestmark = pytest.mark.browser
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.browser
 async def refused_order(house: House) -> AsyncIterator[dict[str, Any]]:
     """An order that Voucherify refused, once."""
     member = house.enrol(phone(), "Olga")
-    async with httpx.AsyncClient(timeout=10) as client:
+    async with httpx.AsyncClient(timeout=60) as client:
         refusal = {"fail_next": {"method": "POST", "path": "/v1/orders", "status": 400}}
         await client.post(f"{house.sandbox}/sandbox/faults", json=refusal)
         yield house.pay(member["id"], {"coffee": 1}).json()
@@ -47,7 +47,7 @@ async def test_an_operator_sends_a_failed_order_again(
     page = await open_page()
     order = refused_order["id"]
     row = page.locator(".deliveries tbody tr")
-    for _ in range(SOON // 500):
+    for _ in range(120):
         await page.goto(f"/console/deliveries?order_id={order}&status=failed")
         if await row.count():
             break
@@ -71,8 +71,8 @@ async def test_an_operator_sends_a_failed_order_again(
     await page.get_by_role("button", name="Send 1 again").click()
     await expect(page.get_by_role("heading", level=1)).to_have_text(re.compile(r"Replay \d+"))
     progress = page.locator("#progress")
-    await expect(progress).to_contain_text("1 of 1 looked at", timeout=SOON)  # it moves by itself
-    await expect(progress.locator("dl")).to_contain_text(re.compile(r"delivered\s*1"), timeout=SOON)
+    await expect(progress).to_contain_text("1 of 1 looked at")  # it moves by itself
+    await expect(progress.locator("dl")).to_contain_text(re.compile(r"delivered\s*1"))
     await folds(page)
     await progress.get_by_role("link", name="1", exact=True).click()
     await expect(row).to_contain_text("delivered")

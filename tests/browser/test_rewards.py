@@ -9,7 +9,7 @@ from playwright.async_api import Page, expect
 
 from tests.browser.conftest import OpenPage
 from tests.browser.screens import SIZES
-from tests.browser.test_floor import SOON, phone, serve
+from tests.browser.test_floor import phone, serve
 from tests.house import House
 
 pytestmark = pytest.mark.browser
@@ -32,7 +32,7 @@ def faults(house: House) -> Iterator[Callable[..., None]]:
 
 
 async def bought(page: Page) -> None:
-    await expect(page.locator("#phone-screen .ticket")).to_have_count(1, timeout=SOON)
+    await expect(page.locator("#phone-screen .ticket")).to_have_count(1)
 
 
 async def test_a_reward_is_within_reach_then_bought_once(house: House, open_page: OpenPage) -> None:
@@ -40,16 +40,16 @@ async def test_a_reward_is_within_reach_then_bought_once(house: House, open_page
     member = house.enrol(phone(), "Olga")
     page = await open_page()
     await serve(page, member)
-    await expect(page.locator(BUTTON)).to_be_disabled(timeout=SOON)
+    await expect(page.locator(BUTTON)).to_be_disabled()
     await expect(page.locator("[data-reward]")).to_contain_text("100 points · 50 to go")
     give(house, member["id"], 160)
-    await expect(page.locator(BUTTON)).to_be_enabled(timeout=SOON)
+    await expect(page.locator(BUTTON)).to_be_enabled()
     await page.locator(BUTTON).dblclick()
     await bought(page)
-    await expect(page.locator("#points")).to_have_text("110", timeout=SOON)
+    await expect(page.locator("#points")).to_have_text("110")
     await expect(page.locator(BUTTON)).to_be_enabled()
     await page.locator(BUTTON).click()
-    await expect(page.locator("#points")).to_have_text("10", timeout=SOON)
+    await expect(page.locator("#points")).to_have_text("10")
     await expect(page.locator(BUTTON)).to_be_disabled()
 
 
@@ -62,11 +62,11 @@ async def test_what_nobody_knows_yet_is_said(house: House, open_page: OpenPage, 
     fault = {"path": f"/v1/loyalties/members/{member['card']}/redemption", "method": "POST"}
     faults(lose_answer_next=fault)
     await page.locator(BUTTON).click()
-    await expect(page.locator("[data-waiting]")).to_contain_text("It is not known yet", timeout=SOON)
+    await expect(page.locator("[data-waiting]")).to_contain_text("It is not known yet")
     await expect(page.locator(BUTTON)).to_be_disabled()
-    await expect(page.locator("[data-waiting]")).to_have_count(0, timeout=2 * SOON)
+    await expect(page.locator("[data-waiting]")).to_have_count(0)
     await bought(page)
-    await expect(page.locator("#points")).to_have_text("100", timeout=SOON)
+    await expect(page.locator("#points")).to_have_text("100")
     await expect(page.locator(BUTTON)).to_be_enabled()
 
 
@@ -77,7 +77,7 @@ async def test_rewards_fit_every_screen(house: House, open_page: OpenPage, size:
     page = await open_page(viewport={"width": size[0], "height": size[1]})
     await serve(page, member)
     button = page.locator(BUTTON)
-    await button.evaluate("button => button.scrollIntoView({block: 'center'})", timeout=SOON)
+    await button.evaluate("button => button.scrollIntoView({block: 'center'})")
     box, inside = await button.bounding_box(), await page.locator(".phone").bounding_box()
     assert box
     assert inside

@@ -45,7 +45,7 @@ async def stand(chromium: Browser, make_database: Callable[[str], Awaitable[str]
     database = await make_database("sandbox_pages")
     async with (
         served(lambda url: create_app(config_for(database, sink.url, url=url))) as (url, _),
-        httpx.AsyncClient(base_url=url, headers=KEYS, timeout=5) as api,
+        httpx.AsyncClient(base_url=url, headers=KEYS, timeout=60) as api,
     ):
         await loyalty(api, 50)
         await coupons(api)

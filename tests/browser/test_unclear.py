@@ -27,7 +27,7 @@ async def unclear_event(house: House) -> AsyncIterator[str]:
     connection = await asyncpg.connect(house._environment["DATABASE_URL"])
     key = await connection.fetchval("SELECT key FROM write_key WHERE source = 'online-store'")
     await connection.close()
-    async with httpx.AsyncClient(timeout=10) as client:
+    async with httpx.AsyncClient(timeout=60) as client:
         doors = ("/segmentio/event-processing", "/v1/events")
         swallow = [{"method": "POST", "path": path, "status": 504} for path in doors]
         await client.post(f"{house.sandbox}/sandbox/faults", json={"fail_next": swallow})

@@ -128,24 +128,24 @@ class Town:
 
     def post(self, path: str, **request: Any) -> httpx.Response:
         """Post to the web process, as somebody outside."""
-        return httpx.post(self.house.web + path, timeout=10, **request)
+        return httpx.post(self.house.web + path, timeout=60, **request)
 
     def switch(self, **faults: Any) -> None:
         """Switch on faults of the sandbox."""
-        answer = httpx.post(f"{self.house.sandbox}/sandbox/faults", json=faults, timeout=10)
+        answer = httpx.post(f"{self.house.sandbox}/sandbox/faults", json=faults, timeout=60)
         assert answer.status_code == 200, answer.text
 
     def switch_off(self) -> None:
-        assert httpx.delete(f"{self.house.sandbox}/sandbox/faults", timeout=10).status_code == 200
+        assert httpx.delete(f"{self.house.sandbox}/sandbox/faults", timeout=60).status_code == 200
 
     def calls(self, method: str, path: str) -> list[dict[str, Any]]:
         """What the sandbox was called for, the first first."""
-        asked = httpx.get(f"{self.house.sandbox}/sandbox/requests", params={"method": method, "path": path}, timeout=10)
+        asked = httpx.get(f"{self.house.sandbox}/sandbox/requests", params={"method": method, "path": path}, timeout=60)
         found: list[dict[str, Any]] = asked.json()["data"]
         return found
 
     def forget_calls(self) -> None:
-        assert httpx.delete(f"{self.house.sandbox}/sandbox/requests", timeout=10).status_code == 204
+        assert httpx.delete(f"{self.house.sandbox}/sandbox/requests", timeout=60).status_code == 204
 
     def webhook_secret(self) -> str:
         found: str = json.loads((self.house.folder / "install.json").read_text())["sandbox_webhook_secret"]

@@ -18,7 +18,7 @@ import httpx
 from tests.chaos.reckoning import COUPON_CAMPAIGN, Books, Sale
 from tests.house import ROOT, House
 
-PATIENCE = 60.0
+PATIENCE = 120.0
 """Seconds for a sale to be settled after a kill."""
 BASKET = [{"product_id": "fuel", "quantity": 1}, {"product_id": "coffee", "quantity": 2}]
 """Over the coupon's limit, also with 10 % off."""
@@ -194,8 +194,8 @@ async def open_kill_house(folder: Path, database_url: str, sandbox_url: str) -> 
         headers = {"x-app-id": keys["sandbox_application_id"], "x-app-token": keys["sandbox_secret_key"]}
         sign_in = {"authorization": f"Bearer {house.register_key}"}
         async with (
-            httpx.AsyncClient(base_url=house.web, headers=sign_in, timeout=20) as till,
-            httpx.AsyncClient(base_url=house.sandbox, headers=headers, timeout=20) as sandbox,
+            httpx.AsyncClient(base_url=house.web, headers=sign_in, timeout=60) as till,
+            httpx.AsyncClient(base_url=house.sandbox, headers=headers, timeout=60) as sandbox,
         ):
             with house.supervised():
                 yield KillHouse(house, points, Books(database, sandbox), database, till, sandbox)

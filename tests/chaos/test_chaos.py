@@ -171,10 +171,10 @@ async def hurry(city: City) -> None:
 
 def hurry_webhooks(city: City) -> int:
     """How many webhooks Voucherify has still to send. Those that were refused wait by its clock, which is moved."""
-    asked = httpx.get(f"{city.house.sandbox}/sandbox/deliveries", params={"state": "WAITING", "limit": 100}, timeout=10)
+    asked = httpx.get(f"{city.house.sandbox}/sandbox/deliveries", params={"state": "WAITING", "limit": 100}, timeout=60)
     waiting: list[dict[str, Any]] = asked.json()["data"]
     if any(row["attempts"] for row in waiting):
-        httpx.post(f"{city.house.sandbox}/sandbox/clock", json={"advance": 120}, timeout=10)
+        httpx.post(f"{city.house.sandbox}/sandbox/clock", json={"advance": 120}, timeout=60)
     return len(waiting)
 
 

@@ -150,7 +150,7 @@ async def test_two_people_become_one_while_both_have_events_under_way(town: Town
     sales: list[tuple[Any, ...]] = [(member, basket) for member in members for basket in (BIG, SMALL)]
     async with town.database() as connection:
         key = await connection.fetchval("SELECT key FROM write_key WHERE source = 'online-store'")
-    async with town.selling(sales), httpx.AsyncClient(auth=(key, ""), timeout=10) as store:
+    async with town.selling(sales), httpx.AsyncClient(auth=(key, ""), timeout=60) as store:
         posts = [
             store.post(f"{town.house.url(web)}/v1/batch", json={"batch": [message]})
             for member in members

@@ -89,7 +89,7 @@ def restart(data_dir: Path) -> None:
     """As `pg_ctl restart -m immediate`: no session ends well, and the start recovers from the write-ahead log."""
     postmaster = int((data_dir / "postgres" / "postmaster.pid").read_text().splitlines()[0])
     os.kill(postmaster, signal.SIGQUIT)
-    until = time.monotonic() + 10
+    until = time.monotonic() + 60
     while psutil.pid_exists(postmaster) and time.monotonic() < until:
         time.sleep(0.02)
     embedded.start(data_dir)

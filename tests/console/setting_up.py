@@ -24,7 +24,7 @@ def admin(web: Web) -> httpx.AsyncClient:
 
 def browser(web: Web, token: str) -> httpx.AsyncClient:
     """Somebody in a browser: the session's cookie, no header."""
-    return httpx.AsyncClient(base_url=web.url, cookies={SESSION_COOKIE: token}, timeout=10)
+    return httpx.AsyncClient(base_url=web.url, cookies={SESSION_COOKIE: token}, timeout=60)
 
 
 async def ok(answer: httpx.Response) -> Any:

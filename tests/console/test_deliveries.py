@@ -65,7 +65,7 @@ async def ended(web: Web, status: str, *messages: dict[str, Any], outcome: str =
 
 def operator(web: Web) -> httpx.AsyncClient:
     """An operator in a browser: the session's cookie, no header."""
-    return httpx.AsyncClient(base_url=web.url, cookies={SESSION_COOKIE: web.operator_key}, timeout=10)
+    return httpx.AsyncClient(base_url=web.url, cookies={SESSION_COOKIE: web.operator_key}, timeout=60)
 
 
 async def test_deliveries_are_listed_newest_first_in_pages(web: Web) -> None:

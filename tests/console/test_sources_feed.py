@@ -19,7 +19,7 @@ from tests.conftest import MakeDatabase
 from tests.console.arrivals import feed, made, names, send, track
 from tests.web import Web, open_web
 
-PATIENCE = 15.0
+PATIENCE = 90.0
 
 
 @pytest_asyncio.fixture(scope="module")

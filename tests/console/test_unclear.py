@@ -82,7 +82,7 @@ async def set_points(web: Web, status: str = "UNCLEAR") -> str:
 
 def operator(web: Web) -> httpx.AsyncClient:
     """An operator in a browser: the session's cookie, no header."""
-    return httpx.AsyncClient(base_url=web.url, cookies={SESSION_COOKIE: web.operator_key}, timeout=10)
+    return httpx.AsyncClient(base_url=web.url, cookies={SESSION_COOKIE: web.operator_key}, timeout=60)
 
 
 async def test_nothing_unclear_is_said_so(web: Web) -> None:

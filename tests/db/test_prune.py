@@ -129,7 +129,7 @@ async def test_two_prune_at_once_and_nothing_is_in_their_way(database: Database)
     await read_to(database, 100)
     async with database.transaction() as connection:
         await connection.execute("UPDATE delivery SET attempts = 5 WHERE status = 'pending'")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await asyncio.gather(*[Pruner(database, KEEP).run_once() for _ in range(3)])
     assert await left(database, "event", "position") == list(range(2, 51, 2))
 

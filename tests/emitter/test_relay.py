@@ -178,7 +178,7 @@ async def test_a_relay_killed_before_it_marks_sends_again(outbox: Outbox, receiv
         *("-c", SENDER, outbox.database.url, receiver.url),
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await receiver.came.wait()
     sender.send_signal(signal.SIGKILL)
     await sender.wait()
@@ -198,7 +198,7 @@ async def test_two_relays_send_each_message_once(outbox: Outbox, receiver: Recei
     await outbox.put(*names)
     await outbox.put(*[f"p{name}" for name in names], source="phone")
     relays = [outbox.relay(receiver.url, owner) for owner in ("one", "two", "three")]
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while "pending" in (await outbox.states()).values():
             await asyncio.gather(*[relay.run_once() for relay in relays])
     assert [name for name in receiver.taken if not name.startswith("p")] == names
@@ -258,7 +258,7 @@ async def test_a_relay_that_lost_its_lease_buries_nothing(outbox: Outbox, receiv
     receiver.answer = answer
     receiver.hold = asyncio.Event()
     slow = asyncio.create_task(outbox.relay(receiver.url, "slow").run_once())
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await receiver.came.wait()
     async with outbox.database.connection() as connection:
         await connection.execute("UPDATE lease SET owner = 'fast'")

@@ -28,7 +28,7 @@ async def watching(web: Web, member: UUID, last_event_id: str | None = None) -> 
     ):
         assert response.status_code == 200, await response.aread()
         lines = response.aiter_lines()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             async for line in lines:
                 if line.startswith("data:"):
                     break  # `ready`
@@ -53,7 +53,7 @@ async def change(web: Web, member: UUID, *numbers: int) -> None:
 async def take(stream: AsyncIterator[Any], count: int) -> list[tuple[int, int]]:
     """The next changes as (position, balance); fails when they do not come."""
     got: list[tuple[int, int]] = []
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while len(got) < count:
             id_, data = await anext(stream)
             assert data["position"] == id_
@@ -148,7 +148,7 @@ async def test_the_listener_survives_the_loss_of_its_connections(web: Web) -> No
             assert cut >= 2
             await changes.append(connection, [changes.of_member(member, "balance.changed", balance=7)])
             assert [balance for _, balance in await take(stream, 1)] == [7]
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 while await connection.fetchval(listeners) != 1:  # noqa: ASYNC110 - the server has no event for it
                     await asyncio.sleep(0.05)
         await change(web, member, 8)
@@ -166,7 +166,7 @@ async def test_a_change_between_subscribing_and_replaying_is_told_once(web: Web)
         await asyncio.sleep(0.5)  # the listener hands it over meanwhile
         first = await anext(events)
         await change(web, member, 2)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             second = await anext(events)
     finally:
         await events.aclose()

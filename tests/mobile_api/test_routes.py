@@ -17,7 +17,7 @@ def signed_in(house: House, number: str) -> httpx.Client:
     answer = httpx.post(f"{house.web}/phone/sign-in", json={"phone": number})
     assert answer.status_code == 200, answer.text
     headers = {"authorization": f"Bearer {answer.json()['token']}"}
-    return httpx.Client(base_url=house.web, headers=headers, timeout=20)
+    return httpx.Client(base_url=house.web, headers=headers, timeout=60)
 
 
 def test_a_member_sees_points_card_coupons_and_movements(house: House) -> None:

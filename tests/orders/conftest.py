@@ -30,7 +30,7 @@ REDEMPTIONS = {"path": "/v1/redemptions", "method": "POST"}
 
 def client_of(url: str, transport: httpx.AsyncBaseTransport | None = None) -> Client:
     """A client with the sandbox's keys."""
-    return Client(url, SecretStr("app-id"), SecretStr("app-token"), timeout=5, transport=transport)
+    return Client(url, SecretStr("app-id"), SecretStr("app-token"), timeout=60, transport=transport)
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ async def opened_shop(make_database: MakeDatabase) -> AsyncIterator[Shop]:
         async with database.session() as session:
             await first_start(session)
             member, _ = await enrol(session, Enrolment("+48601234567", "Mia"), "till")
-        async with httpx.AsyncClient(base_url=sandbox_url, timeout=5) as sandbox:
+        async with httpx.AsyncClient(base_url=sandbox_url, timeout=60) as sandbox:
             yield Shop(database, voucherify, sandbox, member.id)
         await voucherify.close()
     await database.close()

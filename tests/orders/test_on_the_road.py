@@ -41,7 +41,7 @@ def voucherify(quick: House) -> Iterator[httpx.Client]:
     """The sandbox as its owner sees it; without faults afterwards."""
     made = json.loads((quick.folder / "install.json").read_text())
     keys = {"X-App-Id": made["sandbox_application_id"], "X-App-Token": made["sandbox_secret_key"]}
-    with httpx.Client(base_url=quick.sandbox, headers=keys, timeout=10) as client:
+    with httpx.Client(base_url=quick.sandbox, headers=keys, timeout=60) as client:
         yield client
         client.delete("/sandbox/faults")
 

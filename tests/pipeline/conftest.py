@@ -33,7 +33,7 @@ async def pipeline_sandbox(make_database: MakeDatabase) -> AsyncIterator[str]:
 @pytest_asyncio.fixture
 async def api(pipeline_sandbox: str) -> AsyncIterator[httpx.AsyncClient]:
     """The emptied sandbox."""
-    async with httpx.AsyncClient(base_url=pipeline_sandbox, headers=KEYS, timeout=5) as client:
+    async with httpx.AsyncClient(base_url=pipeline_sandbox, headers=KEYS, timeout=60) as client:
         await client.post("/sandbox/reset")
         await client.delete("/sandbox/requests")
         yield client

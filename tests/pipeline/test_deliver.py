@@ -296,7 +296,7 @@ async def test_a_deliverer_that_stops_lets_go_of_its_lanes(database: Database, d
         raise AssertionError
 
     running = asyncio.create_task(deliverer(httpx.MockTransport(hang)).run(Wakeups(database.url)))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await arrived.wait()
     running.cancel()
     with contextlib.suppress(asyncio.CancelledError):

@@ -81,7 +81,7 @@ async def test_a_change_is_loaded_when_it_commits(database: Database) -> None:
     found = await seeded(database)
     async with Wakeups(database.url).listening() as wakeups:
         await wakeups.wait("config", 5)  # told once when it begins to listen
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             waiting = asyncio.create_task(wakeups.wait("config", 60))
             await change(database, "UPDATE mapping SET trigger = 'event = \"Never\"' WHERE slug = $1", TRACK)
             await waiting

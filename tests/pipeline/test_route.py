@@ -34,7 +34,7 @@ async def _hold(database: Database, owner: str) -> None:
 
 
 async def _kill_who_waits_for_a_lock(database: Database) -> None:
-    async with asyncio.timeout(10), database.connection() as connection:
+    async with asyncio.timeout(60), database.connection() as connection:
         while not await connection.fetchval(  # noqa: ASYNC110 - the server has no event for it
             """SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
                WHERE wait_event_type = 'Lock' AND datname = current_database()"""

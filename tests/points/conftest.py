@@ -140,10 +140,10 @@ async def opened_counter(make_database: MakeDatabase) -> AsyncIterator[Counter]:
     await migrate.upgrade(url)
     database = Database(url, pool=10)
     async with served(lambda url: create_app(config_for(sandbox_database, url=url))) as (sandbox_url, _):
-        client = Client(sandbox_url, SecretStr("app-id"), SecretStr("app-token"), timeout=5)
+        client = Client(sandbox_url, SecretStr("app-id"), SecretStr("app-token"), timeout=60)
         await seed_programme(client)
         rewards = await client.call("GET", "/v1/rewards")
-        async with httpx.AsyncClient(base_url=sandbox_url, timeout=5) as sandbox:
+        async with httpx.AsyncClient(base_url=sandbox_url, timeout=60) as sandbox:
             yield Counter(database, LoyaltyV1(client), sandbox, rewards["data"][0]["id"])
         await client.close()
     await database.close()

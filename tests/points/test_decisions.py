@@ -69,7 +69,7 @@ async def test_two_sweepers_send_again_once(counter: Counter) -> None:
     await decide(counter.database, operation.id, "send_again", "", "operator:ann")
     engine = Together(counter.engine.client)
     points = replace(counter.points, engine=engine)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         first = asyncio.create_task(points.take_up(operation.id))
         await engine.one_asks.wait()
         await points.take_up(operation.id)

@@ -66,9 +66,9 @@ class Place:
 async def opened_place(make_database: MakeDatabase) -> AsyncIterator[Place]:
     database = await make_database("programmes")
     async with served(lambda url: create_app(config_for(database, url=url))) as (url, app):
-        client = Client(url, SecretStr("app-id"), SecretStr("app-token"), timeout=10)
+        client = Client(url, SecretStr("app-id"), SecretStr("app-token"), timeout=60)
         own = OwnSandbox(url, client, SecretStr("integration-id"), SecretStr("integration-secret"))
-        async with httpx.AsyncClient(base_url=url, timeout=10) as http:
+        async with httpx.AsyncClient(base_url=url, timeout=60) as http:
             target = Target(Caller(client, paced=False), sandbox=True, public_url="http://backend.test")
             yield Place(own, app, http, target)
         await client.close()

@@ -37,7 +37,7 @@ async def shared_sandbox(make_database: MakeDatabase, shared_sink: Sink) -> Asyn
 async def api(shared_sandbox: tuple[str, Sandbox], sink: Sink) -> AsyncIterator[httpx.AsyncClient]:
     """A client with the project's keys, on an empty sandbox."""
     url, _ = shared_sandbox
-    async with httpx.AsyncClient(base_url=url, headers=KEYS, timeout=5) as client:
+    async with httpx.AsyncClient(base_url=url, headers=KEYS, timeout=60) as client:
         assert (await client.post("/sandbox/reset")).status_code == 200
         sink.got.clear()
         yield client

@@ -61,7 +61,7 @@ class Sink:
     def of(self, kind: str) -> list[dict[str, Any]]:
         return [each.body for each in self.got if each.type == kind]
 
-    async def wait(self, count: int, kind: str | None = None, seconds: float = 5) -> list[dict[str, Any]]:
+    async def wait(self, count: int, kind: str | None = None, seconds: float = 60) -> list[dict[str, Any]]:
         """The bodies received (of one event type) once there are `count`; fails when they do not come."""
         until = asyncio.get_running_loop().time() + seconds
         while True:

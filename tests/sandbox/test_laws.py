@@ -53,7 +53,7 @@ class Trade(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.api = httpx.Client(base_url=self.url, headers=KEYS, timeout=10)
+        self.api = httpx.Client(base_url=self.url, headers=KEYS, timeout=60)
         self.members: list[Member] = []
 
     def send(self, method: str, path: str, body: Any = None) -> httpx.Response:
@@ -186,7 +186,7 @@ class Trade(RuleBasedStateMachine):
         """The webhooks of a card tell one story: every transaction once, each balance out of the one before."""
         for member in self.members:
             expected = [each["id"] for each in reversed(self.transactions(member))]
-            until = time.monotonic() + 10
+            until = time.monotonic() + 60
             while len(told := self.told(member.card)) < len(expected) and time.monotonic() < until:
                 time.sleep(0.01)
             assert [each["transaction"]["id"] for each in told] == expected

@@ -192,6 +192,26 @@ async def test_webhooks_go_on_after_the_database_was_away(
     await sink.wait(1, "customer.updated")
 
 
+async def test_webhooks_go_on_whenever_their_sessions_are_cut(
+    api: httpx.AsyncClient, sink: Sink, sandbox: Sandbox, postgres: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cut in whatever it does with its database, also between two steps of the driver, the sender does not end."""
+    monkeypatch.setattr("app.sandbox.webhooks._POLL", 0.001)
+    name = make_url(sandbox.store.config.database_url).database
+    server = await asyncpg.connect(postgres)
+    try:
+        for _ in range(150):
+            sandbox.store.wake()
+            await asyncio.sleep(0.001)
+            await server.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", name)
+    finally:
+        await server.close()
+    for _ in range(100):  # a call too may meet a session that was cut
+        if (await api.post("/v1/customers", json={"source_id": "u-1"})).is_success:
+            break
+    await sink.wait(1)
+
+
 async def test_after_thirteen_failures_the_webhook_is_disabled(api: httpx.AsyncClient, sink: Sink) -> None:
     """The first attempt and twelve retries fail: the project webhook is switched off, distributions are not."""
     sink.status = 503

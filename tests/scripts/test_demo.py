@@ -184,7 +184,7 @@ def test_a_worker_is_killed_in_the_middle_of_a_sale(clone: Clone) -> None:
     status, sold = call("POST", f"{web}/pos/orders", key=till, body=basket, headers={"Idempotency-Key": "k1"})
     assert status == 201
     assert clone.demo("--restart", "worker").returncode == 0
-    until = time.monotonic() + 40
+    until = time.monotonic() + 60
     trace: dict[str, Any] = {}
     while time.monotonic() < until and not trace.get("complete"):
         _, trace = call("GET", f"{web}/console/orders/{sold['id']}/trace", key=admin)

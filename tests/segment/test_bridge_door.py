@@ -238,7 +238,7 @@ async def test_the_how_tos_commands_deliver(bridge: Web, tmp_path: Path) -> None
     script = page.partition("## 4. Try it")[2].partition("```sh\n")[2].partition("```")[0]
     script = script.replace("http://127.0.0.1:8000", bridge.url).replace("SECRET=try-me", f"SECRET={SECRET!r}")
     process = await asyncio.create_subprocess_exec("sh", "-euc", script, stdout=asyncio.subprocess.PIPE, cwd=tmp_path)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         printed, _ = await process.communicate()
     assert json.loads(printed) == {"success": True}
     (kept,) = await stored(bridge, {"messageId": "try-1"})

@@ -117,7 +117,7 @@ async def test_a_real_browser_writes_from_another_origin(
         opened = await context.new_page()
         await opened.goto(shop)
         told = await opened.evaluate(SCRIPT, [web.url, write_key, first, last])
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while len(await stored(web, first, last)) < 2:  # noqa: ASYNC110 - the rows come from elsewhere
                 await asyncio.sleep(0.05)
     finally:

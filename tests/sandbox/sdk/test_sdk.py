@@ -42,7 +42,7 @@ def sdk() -> Path:
 async def driven(shared_sandbox: tuple[str, Sandbox], sdk: Path) -> dict[str, Any]:
     """All calls, made once by one process; and what else the SDK could call, with what the sandbox says to that."""
     url, _ = shared_sandbox
-    async with httpx.AsyncClient(base_url=url, headers=KEYS, timeout=10) as client:
+    async with httpx.AsyncClient(base_url=url, headers=KEYS, timeout=60) as client:
         await client.post("/sandbox/reset")
         await client.post("/sandbox/webhooks", json={"target_urls": []})
         schema = {"related_object": "customer", "properties": {"vip": "boolean", "level": "number"}}
