@@ -21,6 +21,7 @@ from dataclasses import asdict
 from typing import Any
 
 import msgspec
+import uvloop
 
 import functions
 from app.api import Context, FunctionError, Voucherify
@@ -136,4 +137,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    uvloop.run(main())

@@ -8,6 +8,7 @@ import time
 from collections import Counter
 
 import asyncpg
+import uvloop
 
 from scripts.lib.bench.install import Install
 from scripts.lib.bench.rows import Result
@@ -23,7 +24,7 @@ QUIET = 3.0
 def measure() -> list[Result]:
     """One order of each kind, one after the other, and a change of a basket with and without a coupon."""
     with house() as install:
-        return asyncio.run(_measure(install))
+        return uvloop.run(_measure(install))
 
 
 async def _measure(install: Install) -> list[Result]:

@@ -4,11 +4,11 @@ Both wait on one server and are claimed by turns, so that what else the machine 
 lanes are put back as they were, outside of the time that counts.
 """
 
-import asyncio
 import time
 from statistics import median
 
 import asyncpg
+import uvloop
 
 from app.db import embedded
 from app.destinations.voucherify import VOUCHERIFY
@@ -26,7 +26,7 @@ CLAIMS = 500
 def measure() -> list[Result]:
     """Medians of many claims, by turns in two databases: one with few lanes, one with many."""
     with private_install() as install:
-        return [asyncio.run(_measure(install))]
+        return [uvloop.run(_measure(install))]
 
 
 async def _measure(install: Install) -> Result:

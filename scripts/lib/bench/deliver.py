@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 import psutil  # type: ignore[import-untyped]  # it has no types
+import uvloop
 
 from app.backoff import backoff
 from app.db.base import now
@@ -51,7 +52,7 @@ def measure() -> list[Result]:
             VOUCHERIFY_TRANSPORT="v1",
         ) as install,
     ):
-        return [asyncio.run(_measure(install))]
+        return [uvloop.run(_measure(install))]
 
 
 async def _measure(install: Install) -> Result:

@@ -15,6 +15,7 @@ from statistics import median
 
 import asyncpg
 import psutil  # type: ignore[import-untyped]  # it has no types
+import uvloop
 
 from scripts.lib.bench.events import product_viewed
 from scripts.lib.bench.install import Install, private_install
@@ -36,7 +37,7 @@ def measure() -> list[Result]:
     with private_install() as install:
         pid = install.start("app.main")
         install.wait_for(f"{install.web}/health/live")
-        return [asyncio.run(_measure(install, psutil.Process(pid)))]
+        return [uvloop.run(_measure(install, psutil.Process(pid)))]
 
 
 async def _measure(install: Install, web: psutil.Process) -> Result:

@@ -16,6 +16,7 @@ from statistics import median
 from typing import Any
 
 import asyncpg
+import uvloop
 
 from scripts.lib.bench.install import Install
 from scripts.lib.bench.machine import usable_cores
@@ -65,7 +66,7 @@ class Step:
 def measure() -> list[Result]:
     """The rate of the aim, then steps up to the knee."""
     with _two_cores(), house() as install:
-        return asyncio.run(_measure(install))
+        return uvloop.run(_measure(install))
 
 
 async def _measure(install: Install) -> list[Result]:

@@ -5,12 +5,12 @@ orders and the identifies, as in a programme that leaves product views out of Vo
 events from the log and does nothing with them.
 """
 
-import asyncio
 import time
 from dataclasses import replace
 from typing import Any
 
 import psutil  # type: ignore[import-untyped]  # it has no types
+import uvloop
 
 from app.db.base import now
 from app.db.session import Database
@@ -32,7 +32,7 @@ PARTITIONS = 8
 def measure() -> list[Result]:
     """One router, all partitions, until the log is routed."""
     with private_install() as install:
-        return [asyncio.run(_measure(install.database()))]
+        return [uvloop.run(_measure(install.database()))]
 
 
 async def _measure(database: Database) -> Result:

@@ -13,6 +13,7 @@ from typing import Any
 
 import asyncpg
 import psutil  # type: ignore[import-untyped]  # it has no types
+import uvloop
 
 from app.db import embedded
 from scripts.lib.bench.install import Install, private_install
@@ -37,7 +38,7 @@ def measure() -> list[Result]:
     with stub() as sink, private_install() as install:
         install.start("app.sandbox")
         install.wait_for(f"{install.settings.sandbox_url}/sandbox/health")
-        return [asyncio.run(_measure(install, sink))]
+        return [uvloop.run(_measure(install, sink))]
 
 
 async def _measure(install: Install, sink: str) -> Result:
