@@ -66,7 +66,12 @@ async def _campaign(work: Work, reference: str) -> asyncpg.Record:
 async def _read(work: Work, given: dict[str, Any], at: str) -> tuple[str, dict[str, Any]]:
     name = required_text(given, "name", longest=255, at=at)
     reward = mapping(given, "reward", at=at)
-    reference = required_text(reward, "campaign", at=f"{at}.reward")
+    named = reward.get("campaign")
+    reference = (
+        text(named, "id", at=f"{at}.reward.campaign") or required_text(named, "name", at=f"{at}.reward.campaign")
+        if isinstance(named, dict)
+        else required_text(reward, "campaign", at=f"{at}.reward")
+    )
     row = await work.one("SELECT * FROM campaign WHERE id = $1 OR name = $1 ORDER BY (id = $1) DESC LIMIT 1", reference)
     if row is None:
         raise not_found("campaign", reference)
