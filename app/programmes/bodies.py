@@ -167,7 +167,10 @@ def _referral(part: Referral, ids: Ids) -> dict[str, Any]:
         "conversion_event_type": "redemption" if part.converts_by == "redemption" else "custom_event"
     }
     if part.event is not None:
-        program["custom_event"] = {"id": ids("event", part.event), "name": part.event}
+        program["custom_event"] = {"name": part.event}
+        # A word in brackets stands for an id that is not known: then the name has to do.
+        if not (identifier := ids("event", part.event)).startswith("("):
+            program["custom_event"]["id"] = identifier
     if (earns := part.friend_earns) is not None:
         parent = {"id": ids("campaign", earns.campaign), "name": earns.campaign, "object": "CAMPAIGN"}
         program["referee_reward"] = {

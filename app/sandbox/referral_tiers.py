@@ -137,6 +137,7 @@ def simple(tier: asyncpg.Record, campaign: asyncpg.Record) -> dict[str, Any]:
 FIDELITY = (
     documented(
         "**Referral tiers** reward who refers for each friend, or at a number of them: points, credits, or a coupon",
-        "they are made by `POST /sandbox/referral-tiers`, for the API has no call for them",
+        "they are made by `POST /sandbox/referral-tiers`, for the API has no call for them; products as rewards and "
+        "filters of referrers are left out",
     ),
 )
