@@ -7,7 +7,17 @@ What a part refers to by name goes in by id; `ids` knows them. While a plan is m
 from typing import Any
 
 from app.programmes import loyalty_bodies
-from app.programmes.format_campaigns import Campaign, Discount, Gift, Gives, Loyalty, Promotion, PromotionTier, Referral
+from app.programmes.format_campaigns import (
+    Campaign,
+    Discount,
+    Gift,
+    Gives,
+    Loyalty,
+    Promotion,
+    PromotionTier,
+    Referral,
+    ReferrerGets,
+)
 from app.programmes.format_things import Condition, Event, Product, Reward, Segment, ValidationRule
 from app.programmes.loyalty_bodies import Ids, moment, validity
 
@@ -157,16 +167,25 @@ def _referral(part: Referral, ids: Ids) -> dict[str, Any]:
         "conversion_event_type": "redemption" if part.converts_by == "redemption" else "custom_event"
     }
     if part.event is not None:
-        program["custom_event"] = {"id": ids("event", part.event), "name": part.event}
-    if (gets := part.referrer_gets) is not None:
-        parent = {"id": ids("campaign", gets.campaign), "name": gets.campaign, "object": "CAMPAIGN"}
-        # Voucherify calls it the referee's reward: it is that of the one who referred.
+        program["custom_event"] = {"name": part.event}
+        # A word in brackets stands for an id that is not known: then the name has to do.
+        if not (identifier := ids("event", part.event)).startswith("("):
+            program["custom_event"]["id"] = identifier
+    if (earns := part.friend_earns) is not None:
+        parent = {"id": ids("campaign", earns.campaign), "name": earns.campaign, "object": "CAMPAIGN"}
         program["referee_reward"] = {
             "related_object_parent": parent,
-            "type": "LOYALTY_CARD" if gets.points is not None else "GIFT_VOUCHER",
-            "amount": gets.points if gets.points is not None else gets.credits_minor_units,
+            "type": "LOYALTY_CARD" if earns.points is not None else "GIFT_VOUCHER",
+            "amount": earns.points if earns.points is not None else earns.credits_minor_units,
         }
     return program
+
+
+def referral_tier(gets: ReferrerGets) -> dict[str, Any]:
+    """What the one who brings friends gets, as the sandbox takes it: Voucherify has no call for it."""
+    amount = {"points": gets.points} if gets.points is not None else {"credits": gets.credits_minor_units}
+    at = {"referees": gets.at_friends} if gets.at_friends is not None else {}
+    return {"name": gets.name, **at, "reward": {"campaign": {"name": gets.campaign}, **amount}}
 
 
 def discount(gives: Gives, ids: Ids) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """What Voucherify's API can't do and a person does in the dashboard: as steps to click. Pure."""
 
 from app.programmes.format import Programme
-from app.programmes.format_campaigns import EarningRule, Loyalty
+from app.programmes.format_campaigns import EarningRule, Loyalty, Referral, ReferrerGets
 from app.programmes.project import Project
 
 _RESOURCES = {"customer": "Customers", "order": "Orders", "product": "Products", "order_item": "Order items",
@@ -17,6 +17,7 @@ def steps(programme: Programme, project: Project, public_url: str) -> list[str]:
         *_schemas(programme, project),
         *_events(programme),
         *_rules(programme, project),
+        *_referrers(programme),
         *_webhooks(programme, public_url),
         *_ids(programme),
     ]
@@ -64,6 +65,21 @@ def _rule(rule: EarningRule) -> str:
     if rule.per is not None:
         step = f" for every {rule.per.every_minor_units or rule.per.every} of {rule.per.of} `{rule.per.key or ''}`"
     return f"on the event `{rule.when.event}` give {rule.points} points{step}, with the name «{rule.banner}»"
+
+
+def _referrers(programme: Programme) -> list[str]:
+    """The levels of those who bring friends can't be read or made over the API."""
+    return [
+        f"Campaigns → {campaign.name} → Referrer rewards: see that there is a tier that gives {_reward(gets)}."
+        for campaign in programme.campaigns
+        if isinstance(campaign, Referral) and (gets := campaign.referrer_gets) is not None
+    ]
+
+
+def _reward(gets: ReferrerGets) -> str:
+    amount = f"{gets.points} points" if gets.points is not None else f"{gets.credits_minor_units} cents of credits"
+    when = f"at {gets.at_friends} unique referees" if gets.at_friends is not None else "for each unique referee"
+    return f"{amount} of {gets.campaign} {when}"
 
 
 def _webhooks(programme: Programme, public_url: str) -> list[str]:

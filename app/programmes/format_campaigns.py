@@ -167,16 +167,30 @@ class Promotion(CampaignPart, frozen=True, kw_only=True, tag="promotion", tag_fi
     tiers: list[PromotionTier]
 
 
-class ReferrerGets(Part, frozen=True, kw_only=True):
-    """What the one who brought a friend gets: points of a loyalty campaign, or credits of a gift campaign."""
+class OnCard(Part, frozen=True, kw_only=True):
+    """Points of a loyalty campaign, or credits of a gift campaign."""
 
     campaign: Name
     points: Count | None = None
     credits_minor_units: Count | None = None
 
 
+class ReferrerGets(OnCard, frozen=True, kw_only=True):
+    """What the one who brought a friend gets. Voucherify's API can't take it: there it is done by hand."""
+
+    at_friends: Count | None = None
+    """Only once, when this many friends have come; by default for each of them."""
+
+    @property
+    def name(self) -> str:
+        return f"{self.at_friends} friends" if self.at_friends is not None else "Each friend"
+
+
 class Referral(CodesPart, frozen=True, kw_only=True, tag="referral", tag_field="kind"):
     friend_gets: Gives
+    """What the code takes off for the friend who redeems it."""
+    friend_earns: OnCard | None = None
+    """What the friend gets besides once they count as referred."""
     converts_by: Literal["redemption", "event"] = "redemption"
     event: Name | None = None
     referrer_gets: ReferrerGets | None = None

@@ -209,8 +209,28 @@ class _Planner:
                 self.result.differences.append(Difference("campaign", name, "id", there["id"], fixed))
             if isinstance(campaign, Promotion):
                 self._promotion_tiers(campaign)
+        if isinstance(campaign, Referral):
+            self._referral_tier(campaign)
         for rule in campaign.only_if:
             self._assignment(rule, name)
+
+    def _referral_tier(self, campaign: Referral) -> None:
+        """What who brings friends gets: only the sandbox takes it over the API."""
+        gets, kind = campaign.referrer_gets, "referral tier"
+        if gets is None or not self.project.sandbox:
+            return
+        name, body = f"{campaign.name}/{gets.name}", bodies.referral_tier(gets)
+
+        async def do(caller: Caller, project: Project) -> None:
+            stated = {"campaign": project.id("campaign", campaign.name), "tiers": [body]}
+            made = await caller.write("POST", "/sandbox/referral-tiers", stated)
+            project.keep(kind, made["data"], f"{campaign.name}/")
+
+        there = self.project.found(kind, name)
+        if there is None:
+            self.result.steps.append(Step(f"give {campaign.name} the {kind}: {gets.name}", do, ((kind, name),)))
+        else:
+            self._compare(kind, name, body, there, {"": Step(f"change the {kind} {name}", do)})
 
     def _active(self, campaign: Campaign, there: Mapping[str, Any]) -> None:
         async def do(caller: Caller, project: Project) -> None:

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from app.programmes.caller import Caller
 from app.programmes.format import Programme
-from app.programmes.format_campaigns import Loyalty, Promotion
+from app.programmes.format_campaigns import Loyalty, Promotion, Referral
 
 Key = tuple[str, str]
 """A thing: its kind and its name. What is inside a campaign is named `campaign/name`."""
@@ -96,6 +96,9 @@ async def _inside(caller: Caller, project: Project, programme: Programme) -> Non
         if isinstance(campaign, Promotion):
             tiers = await caller.listed(f"/v1/promotions/{there['id']}/tiers")
             project.keep("promotion tier", tiers, within)
+        if isinstance(campaign, Referral) and project.sandbox:
+            shown = await caller.get("/sandbox/referral-tiers", {"campaign": str(there["id"])})
+            project.keep("referral tier", shown["data"] if shown else [], within)
         if isinstance(campaign, Loyalty):
             if campaign.earning_rules:
                 rules = await caller.listed(f"{path}/earning-rules")

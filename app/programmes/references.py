@@ -203,9 +203,10 @@ class _Check:
         if (campaign.event is not None) != (campaign.converts_by == "event"):
             yield place, "`event` goes with `converts_by: event`, and with nothing else."
         yield from self._there((*place, "event"), "event", campaign.event)
-        gets = campaign.referrer_gets
-        if gets is not None:
-            at = (*place, "referrer_gets")
+        for field, gets in (("referrer_gets", campaign.referrer_gets), ("friend_earns", campaign.friend_earns)):
+            if gets is None:
+                continue
+            at = (*place, field)
             yield from self._one_of(at, gets, ("points", "credits_minor_units"))
             what = "loyalty campaign" if gets.points is not None else "gift campaign"
             yield from self._there((*at, "campaign"), what, gets.campaign)

@@ -1,4 +1,4 @@
-"""Campaigns of discount codes, gift cards, loyalty cards and promotions, and the making of their codes.
+"""Campaigns of discount codes, gift cards, loyalty cards, referral codes and promotions, and the making of their codes.
 
 documented: the object, 409 on a taken name, lookup by id or name, enable and disable answer `{}`, unique codes by
 pattern, `creation_status` IN_PROGRESS in the answer when more than one code is made, a change leaves out what the
@@ -24,6 +24,7 @@ from app.sandbox import (
     fixed_ids,
     gifts,
     promotion_tiers,
+    referral_programs,
     render,
     tier_rules,
     validity,
@@ -48,6 +49,7 @@ from app.sandbox.read import (
     text,
     texts,
 )
+from app.sandbox.referral_programs import REFERRAL
 from app.sandbox.rule_assignments import listed_for
 from app.sandbox.store import Store, TheStore
 from app.sandbox.work import Work
@@ -99,6 +101,7 @@ async def create(work: Work, body: dict[str, Any], kind: str | None = None) -> d
         "use_voucher_metadata_schema": boolean(body, "use_voucher_metadata_schema") or False,
         "activity_duration_after_publishing": validity.duration_text(body, "activity_duration_after_publishing"),
         "loyalty_tiers_expiration": tier_rules.read(body) if loyalty else None,
+        "referral_program": await referral_programs.read(work, body) if kind == REFERRAL else None,
         **_of_every_kind(body),
     }
     validity.check(doc)
@@ -255,21 +258,25 @@ async def make_codes(
 def _voucher_template(body: dict[str, Any], kind: str | None) -> tuple[dict[str, Any], str]:
     given = mapping(body, "voucher")
     wanted = kind or one_of(body, "campaign_type", _KINDS)
-    by_kind = {campaign: voucher for voucher, campaign in EMULATED.items()}
+    if wanted is None and referral_programs.is_one(body, given):
+        wanted = REFERRAL
+    by_kind = {**{campaign: voucher for voucher, campaign in EMULATED.items()}, REFERRAL: "DISCOUNT_VOUCHER"}
     type_ = text(given, "type", at=".voucher") or by_kind.get(wanted or "")
     if wanted is None and type_ is None:
         raise invalid_payload("Payload should have required property 'campaign_type' or 'voucher.type'")
-    if type_ not in EMULATED or (wanted or EMULATED[type_]) not in EMULATED.values():
+    if type_ not in EMULATED or (wanted or EMULATED[type_]) not in by_kind:
         raise NotEmulated(f"A campaign of the type {wanted or type_}")
-    if wanted and EMULATED[type_] != wanted:
+    if wanted and by_kind[wanted] != type_:
         raise Failure(400, "invalid_campaign", "Invalid Campaign", f"Vouchers of {wanted} can't be of type {type_}")
     redemption = mapping(given, "redemption", at=".voucher")
     template: dict[str, Any] = {
         "type": type_,
         "redemption": {"quantity": integer(redemption, "quantity", least=1, most=2**31 - 1, at=".voucher.redemption")},
         "code_config": codes.read(mapping(given, "code_config", at=".voucher"), ".voucher.code_config"),
-        "is_referral_code": False,
+        "is_referral_code": wanted == REFERRAL,
     }
+    if wanted == REFERRAL:
+        referral_programs.refuse_without_discount(given)
     dates = {
         **validity.read(body),
         **{name: value for name, value in validity.read(given, ".voucher").items() if value},
@@ -284,7 +291,7 @@ def _voucher_template(body: dict[str, Any], kind: str | None) -> tuple[dict[str,
         template["loyalty_card"] = {"points": integer(card, "points", at=".voucher.loyalty_card") or 0}
         if rules := expiry.read(card, ".voucher.loyalty_card"):
             template["loyalty_card"]["expiration_rules"] = rules
-    return template, EMULATED[type_]
+    return template, wanted or EMULATED[type_]
 
 
 async def change(work: Work, row: asyncpg.Record, body: dict[str, Any]) -> dict[str, Any]:
@@ -294,6 +301,8 @@ async def change(work: Work, row: asyncpg.Record, body: dict[str, Any]) -> dict[
     doc |= {name: value for name in ("auto_join", "join_once") if (value := boolean(body, name)) is not None}
     if row["campaign_type"] == "LOYALTY_PROGRAM":
         doc["join_once"] = True
+    if row["campaign_type"] == REFERRAL and "referral_program" in body:
+        doc["referral_program"] = await referral_programs.read(work, body, doc["referral_program"])
     if type_ := one_of(body, "type", ("AUTO_UPDATE", "STATIC")):
         doc["type"] = type_
     dates = validity.read(body)
@@ -384,7 +393,8 @@ async def listed(work: Work, request: AnyRequest, kind: str | None) -> dict[str,
       ($1::text IS NULL OR campaign_type = $1)
       AND ($2::timestamptz IS NULL OR created_at > $2) AND ($3::timestamptz IS NULL OR created_at < $3)
       AND ($4::timestamptz IS NULL OR updated_at > $4) AND ($5::timestamptz IS NULL OR updated_at < $5)
-      AND ($6::text IS NULL OR doc ->> 'creation_status' = $6) AND $7::text IS DISTINCT FROM 'true'
+      AND ($6::text IS NULL OR doc ->> 'creation_status' = $6)
+      AND ($7::text IS NULL OR (campaign_type = 'REFERRAL_PROGRAM') = ($7 = 'true'))
     """
     asked = (
         kind,

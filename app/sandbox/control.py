@@ -11,7 +11,7 @@ from litestar.enums import MediaType
 from litestar.params import FromPath
 from litestar.response import Response
 
-from app.sandbox import fixed_ids, metadata, nightly, webhooks
+from app.sandbox import fixed_ids, metadata, nightly, referral_tiers, render, webhooks
 from app.sandbox.clock import iso, parse_time
 from app.sandbox.edge import Edge, TheEdge
 from app.sandbox.errors import FIDELITY_PAGE, Failure, invalid_payload, not_found
@@ -36,7 +36,8 @@ Voucherify and not affiliated with it.</p>
 <li><a href="/sandbox/clock">/sandbox/clock</a>: the time here; POST moves it</li>
 <li><a href="/sandbox/faults">/sandbox/faults</a>: trouble on demand</li>
 <li><a href="/sandbox/limits">/sandbox/limits</a>: how many calls the plan allows</li>
-<li><code>POST /sandbox/metadata-schemas</code>, <code>POST /sandbox/ids</code>, <code>POST /sandbox/reset</code></li>
+<li><code>POST /sandbox/metadata-schemas</code>, <code>POST /sandbox/referral-tiers</code>,
+<code>POST /sandbox/ids</code>, <code>POST /sandbox/reset</code></li>
 </ul></html>"""
 
 
@@ -237,6 +238,23 @@ async def list_all_schemas(store: TheStore) -> dict[str, Any]:
     return {"object": "list", "data_ref": "schemas", "schemas": [row["doc"] for row in rows], "total": len(rows)}
 
 
+@post("/sandbox/referral-tiers", status_code=200)
+async def define_referral_tiers(request: AnyRequest, store: TheStore) -> dict[str, Any]:
+    """What who refers friends gets: `{"campaign": …, "tiers": […]}`; see `referral_tiers.define`."""
+    body = await read_object(request)
+    async with store.work() as work:
+        tiers = await referral_tiers.define(work, body)
+    return render.old_list("data", tiers, len(tiers))
+
+
+@get("/sandbox/referral-tiers")
+async def list_referral_tiers(request: AnyRequest, store: TheStore) -> dict[str, Any]:
+    """Those of one campaign: `?campaign=`, its id or name."""
+    async with store.work() as work:
+        tiers = await referral_tiers.listed(work, argument(request, "campaign") or "")
+    return render.old_list("data", tiers, len(tiers))
+
+
 @post("/sandbox/ids", status_code=200)
 async def fix_id(request: AnyRequest, store: TheStore) -> dict[str, Any]:
     """`{"object": "campaign", "name": "Loyalty Program", "id": "camp_…"}`: the id it gets when it is made."""
@@ -290,6 +308,8 @@ router = Router(
         resend_delivery,
         define_schema,
         list_all_schemas,
+        define_referral_tiers,
+        list_referral_tiers,
         fix_id,
         reset,
     ],

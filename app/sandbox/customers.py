@@ -172,8 +172,13 @@ async def full(work: Work, row: asyncpg.Record) -> dict[str, Any]:
         """,
         row["id"],
     )
+    referrals = await work.all(
+        "SELECT r.*, c.name AS campaign FROM referral r JOIN campaign c ON c.id = r.campaign_id "
+        "WHERE r.referrer_id = $1 OR r.referee_id = $1 ORDER BY r.created_at, r.id",
+        row["id"],
+    )
     assert summary is not None
-    return render.customer(row, summary, cards, work.config.url)
+    return render.customer(row, summary, cards, work.config.url, referrals)
 
 
 @post("/customers", status_code=200)

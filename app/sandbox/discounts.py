@@ -13,7 +13,18 @@ from typing import Any
 
 import asyncpg
 
-from app.sandbox import conditions, effects, gifts, orders, promotion_tiers, render, sessions, validity, vouchers
+from app.sandbox import (
+    conditions,
+    effects,
+    gifts,
+    orders,
+    promotion_tiers,
+    referral_programs,
+    render,
+    sessions,
+    validity,
+    vouchers,
+)
 from app.sandbox.conditions import Subject
 from app.sandbox.errors import Failure, NotEmulated, invalid_payload, not_found
 from app.sandbox.fidelity import inferred
@@ -181,6 +192,8 @@ async def try_one(
         if error is None and voucher is not None and voucher["quantity"] is not None:
             taken = voucher["redeemed_quantity"] + await sessions.held(work, voucher["id"], besides=session)
             error = quantity_exceeded(wanted.id) if taken >= voucher["quantity"] else None
+        if error is None and voucher is not None:
+            error = referral_programs.refusal(voucher, subject.customer)
     outcome = Outcome(wanted.id, voucher, None, error, kind=wanted.kind, tier=tier)
     if error is None and (used := outcome.incentive):
         campaign_id, identifier = used

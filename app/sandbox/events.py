@@ -8,10 +8,10 @@ from typing import Any
 
 from litestar import Router, post
 
-from app.sandbox import customers, render, vouchers
+from app.sandbox import customers, referrals, render, vouchers
 from app.sandbox.clock import iso
 from app.sandbox.earning import earn
-from app.sandbox.errors import NotEmulated
+from app.sandbox.errors import invalid_payload
 from app.sandbox.fidelity import documented
 from app.sandbox.ids import new_id, stable_id
 from app.sandbox.metadata import CUSTOM_EVENT
@@ -25,10 +25,15 @@ async def track(work: Work, body: dict[str, Any], *, metadata: dict[str, Any], u
     name = required_text(body, "event", longest=300)
     if not body.get("customer"):
         raise customers.missing()
-    if text(mapping(body, "referral"), "code", at=".referral"):
-        raise NotEmulated("A custom event with a referral code")
+    referral_code = text(mapping(body, "referral"), "code", at=".referral")
+    if update and body.get("referral") is not None and not referral_code:
+        # Only here: what Segment sends has an empty object with every event.
+        raise invalid_payload("Property .referral should have required property 'code'")
     card_code = text(mapping(body, "loyalty"), "code", at=".loyalty")
+    if referral_code:
+        await referrals.lock(work, [referral_code], body["customer"])
     customer = await customers.upsert(work, body["customer"], update=update)
+    referral = await referrals.used(work, referral_code) if referral_code else None
     card = await vouchers.found(work, card_code) if card_code else None
     loyalty = {"code": card["code"], "id": card["id"]} if card is not None else None
     event = {
@@ -36,7 +41,7 @@ async def track(work: Work, body: dict[str, Any], *, metadata: dict[str, Any], u
         "object": "event",
         "type": name,
         "customer": {"id": customer["id"], "object": "customer"},
-        "referral": None,
+        "referral": referral.in_event() if referral is not None else None,
         "loyalty": loyalty,
         "metadata": metadata,
         "created_at": iso(work.now),
@@ -60,10 +65,12 @@ async def track(work: Work, body: dict[str, Any], *, metadata: dict[str, Any], u
             "event": event,
             "event_schema": {"id": schema or stable_id("ms", name), "name": name},
             "customer": shown,
-            "referral": None,
+            "referral": referral.in_webhook(work.config.url) if referral is not None else None,
             "loyalty": loyalty,
         },
     )
+    if referral is not None:
+        await referrals.by_event(work, referral, customer, event, cause)
     await earn(work, customer, name, cause, custom_event=event, only_card=card_code)
     return {
         "object": "event",

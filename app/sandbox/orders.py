@@ -228,9 +228,10 @@ async def _tell(
     *,
     earns_anyway: bool,
 ) -> None:
+    referrer = await customers.find(work, known) if (known := saved["doc"].get("referrer_id")) else None
     data = {
         "customer": render.simple_customer(customer),
-        "referrer": None,
+        "referrer": render.simple_customer(referrer),
         "order": render.order(saved),
         "redemption": redemption,
     }

@@ -32,6 +32,10 @@ DISTRIBUTIONS = {
     "customer.loyalty.tier.downgraded": "Tier downgraded",
     "customer.loyalty.tier.prolonged": "Tier prolonged",
     "customer.voucher.gift.balance_added": "Gift credits added",
+    "customer.referred": "Friend referred",
+    "customer.rewarded": "Reward given",
+    "customer.holder.assignment.created": "Code assigned",
+    "customer.holder.assignment.deleted": "Code taken away",
 }
 """Triggers with a distribution of their own, and its free-text name (which the envelope carries as `type`)."""
 PROJECT_EVENTS = frozenset(
@@ -59,6 +63,7 @@ PROJECT_EVENTS = frozenset(
         "campaign.updated",
         "customer.created",
         "customer.deleted",
+        "customer.rewarded",
         "customer.rewarded.loyalty_points",
         "customer.updated",
         "publication.succeeded",
@@ -162,9 +167,10 @@ FIDELITY = (
         "name, so go by `event.type`"
     ),
     documented("distribution: `customer.voucher.gift.balance_added`"),
+    documented("project event and distribution: `customer.rewarded`; distribution: `customer.referred`"),
     inferred(
         "a purchase tells in this order: publication, redemption, transaction, reward redemption created "
-        "and completed; `customer.rewarded` is not sent"
+        "and completed; `customer.rewarded` is not sent of it"
     ),
     inferred("codes that are made many at a time send no `voucher.created`"),
 )

@@ -287,7 +287,9 @@ async def list_publications(request: AnyRequest, store: TheStore) -> dict[str, A
       AND ($3::text IS NULL OR customer_id = (
         SELECT id FROM customer WHERE id = $3 OR source_id = $3 ORDER BY (id = $3) DESC LIMIT 1))
       AND ($4::text IS NULL OR voucher_ids @> (SELECT array_agg(id) FROM voucher WHERE code = $4 OR id = $4))
-      AND ($5::text IS NULL OR doc ->> 'result' = $5) AND $6::text IS DISTINCT FROM 'true'
+      AND ($5::text IS NULL OR doc ->> 'result' = $5)
+      AND ($6::text IS DISTINCT FROM 'true'
+        OR campaign_id IN (SELECT id FROM campaign WHERE campaign_type = 'REFERRAL_PROGRAM'))
       AND ($7::text IS NULL OR EXISTS (SELECT 1 FROM voucher WHERE id = ANY(voucher_ids) AND type = $7))
       AND ($8::timestamptz IS NULL OR created_at > $8) AND ($9::timestamptz IS NULL OR created_at < $9)
     """

@@ -21,6 +21,7 @@ from app.sandbox import (
     order_items,
     orders,
     promotion_tiers,
+    referral_holders,
     render,
     validations,
     validity,
@@ -30,8 +31,9 @@ from app.sandbox.clock import iso, parse_time
 from app.sandbox.discounts import STACKING_RULES, Outcome, Redeemable
 from app.sandbox.errors import Failure, NotEmulated, invalid_payload, invalid_query
 from app.sandbox.fidelity import documented, inferred
-from app.sandbox.ids import stable_id, tracking_id
+from app.sandbox.ids import tracking_id
 from app.sandbox.read import AnyRequest, argument, integer, mapping, one_of, page, read_object, text
+from app.sandbox.referral_programs import REFERRAL
 from app.sandbox.store import TheStore
 from app.sandbox.work import Work
 
@@ -144,7 +146,7 @@ class Offer:
             "campaign_type": "PROMOTION" if self.kind == "promotion_tier" else row["campaign_type"],
             "category_id": None,
             "code": row["code"] if voucher else None,
-            "holder_role": "OWNER" if voucher and row["holder_id"] else None,
+            "holder_role": _role(row) if voucher and row["holder_id"] else None,
             "resource_id": row["id"],
             "resource_type": self.kind,
             "voucher_type": row["type"] if voucher else (row["doc"].get("voucher") or {}).get("type"),
@@ -191,8 +193,9 @@ async def _offers(
 async def _vouchers(work: Work, customer: asyncpg.Record | None, *, alone: bool) -> list[asyncpg.Record]:
     """The customer's own vouchers, and those that stand alone and are nobody's."""
     return await work.all(
-        f"{vouchers.SELECT} WHERE v.active AND coalesce(c.active, true) AND (v.holder_id = $1 OR ($2 "
-        "AND v.holder_id IS NULL AND (v.campaign_id IS NULL OR c.doc ->> 'type' = 'STANDALONE'))) "
+        f"{vouchers.SELECT} WHERE v.active AND coalesce(c.active, true) AND (v.holder_id = $1 OR ($2 "  # noqa: S608
+        "AND v.holder_id IS NULL AND (v.campaign_id IS NULL OR c.doc ->> 'type' = 'STANDALONE')) "
+        "OR v.id IN (SELECT voucher_id FROM redeemable_holder WHERE customer_id = $1)) "
         "ORDER BY v.created_at DESC, v.id DESC",
         customer["id"] if customer is not None else None,
         alone,
@@ -260,6 +263,11 @@ def _read_filters(given: dict[str, Any]) -> tuple[bool, list[tuple[str, str, lis
     return junction == "or", wanted
 
 
+def _role(row: Mapping[str, Any]) -> str:
+    # Who gives a referral code away can't use it: whom it is offered to is a referee.
+    return "REFEREE" if row["campaign_type"] == REFERRAL else "OWNER"
+
+
 def _fits(offer: Offer, filters: tuple[bool, list[tuple[str, str, list[str]]]]) -> bool:
     enough, wanted = filters
     if not wanted:
@@ -308,7 +316,8 @@ async def list_redeemables(reference: FromPath[str], request: AnyRequest, store:
             f"{vouchers.SELECT} WHERE v.holder_id = $1 ORDER BY v.created_at, v.id",
             customer["id"],
         )
-        shown = [_held(row, customer["id"], work) for row in rows]
+        shown = [_held(row, work) for row in rows]
+        shown += [_held(row, work, held) for row, held in await referral_holders.as_referee(work, customer["id"])]
     total = len(shown)
     if sorting == "-id":
         shown.reverse()
@@ -318,23 +327,17 @@ async def list_redeemables(reference: FromPath[str], request: AnyRequest, store:
     return {**render.cursor_list(shown, limit), "total": total}
 
 
-def _held(row: asyncpg.Record, customer_id: str, work: Work) -> dict[str, Any]:
+def _held(row: asyncpg.Record, work: Work, assignment: asyncpg.Record | None = None) -> dict[str, Any]:
+    """A voucher in a wallet; `assignment` is that of a referee."""
     voucher = render.voucher(row, work.config.url)
     refused = discounts.refusal(row, row["code"], work.now)
     status = _STATES.get(refused.key, "ACTIVE") if refused is not None else "ACTIVE"
     left = (voucher["gift"] or voucher["loyalty_card"] or {}).get("balance")
     if status == "ACTIVE" and left == 0:
         status = "NO_BALANCE"
+    held = referral_holders.holder_shown(row, assignment)
     return {
-        "id": stable_id("rh", f"{row['id']} {customer_id}"),
-        "created_at": voucher["updated_at"] or voucher["created_at"],
-        "redeemable_id": row["id"],
-        "redeemable_object": "voucher",
-        "customer_id": customer_id,
-        "holder_role": "OWNER",
-        "campaign_id": row["campaign_id"],
-        "campaign_type": row["campaign_type"],
-        "voucher_type": row["type"],
+        **{name: value for name, value in held.items() if name not in {"object", "metadata"}},
         "redeemable": {
             "type": "voucher",
             "voucher": voucher,

@@ -22,6 +22,8 @@ from app.sandbox import (
     order_items,
     orders,
     promotion_tiers,
+    referral_programs,
+    referrals,
     render,
     sessions,
     validations,
@@ -45,6 +47,7 @@ async def redeem(work: Work, body: dict[str, Any]) -> dict[str, Any] | Failure:
     wanted = orders.Wanted(
         wanted.id, wanted.source_id, wanted.status, wanted.doc, body.get("customer") or wanted.customer
     )
+    await referrals.lock(work, [each.id for each in wanted_redeemables if each.kind == "voucher"], wanted.customer)
     row, customer = await orders.resolve(work, wanted)
     doc = await order_items.resolved(work, wanted.doc, keep=True) if row is None else {}
     before = row["doc"] if row is not None else orders.merged(None, doc) if given else None
@@ -135,6 +138,8 @@ async def _save_order(
     status = "PAID" if work.faults.ignore_redemption_order_status else wanted.status or "PAID"
     if row is not None and row["status"] == "PAID" and status == "CREATED":
         status = "PAID"  # a paid order does not become unpaid by a code
+    if referrer := referral_programs.referrer_of(each.voucher for each in applied):
+        after["referrer_id"] = referrer
     return await orders.save(
         work,
         row,
@@ -211,6 +216,7 @@ async def _record(
     redemption["voucher"] = render.voucher(voucher, work.config.url)
     await insert(work, redemption, "redemption", customer, saved, voucher, parent_id)
     await announce(work, "redemption.succeeded", redemption, customer, voucher)
+    await referrals.by_redemption(work, voucher, redemption, customer)
     return redemption
 
 

@@ -1,6 +1,6 @@
 """The API's objects, made from rows. Pure: rows in, JSON values out."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -25,10 +25,15 @@ def simple_customer(row: Row | None) -> dict[str, Any] | None:
     }
 
 
-def customer(row: Row, summary: Row, cards: list[Row], cockpit: str) -> dict[str, Any]:
-    """The full form. `summary` counts orders and redemptions, `cards` are the loyalty cards with their sums."""
+def customer(row: Row, summary: Row, cards: list[Row], cockpit: str, referrals: Sequence[Row] = ()) -> dict[str, Any]:
+    """The full form. `summary` counts orders and redemptions, `cards` are the loyalty cards with their sums.
+
+    `referrals` are those that the customer has a part in, as friend or as the one who brought a friend.
+    """
     doc = row["doc"]
-    campaigns = {
+    brought = [each["campaign"] for each in referrals if each["referrer_id"] == row["id"]]
+    came = [each for each in referrals if each["referee_id"] == row["id"]]
+    campaigns: dict[str, dict[str, Any]] = {
         card["campaign"]: {
             "points": card_balance(card),
             **({"loyalty_tier": card["tier_id"]} if card["tier_id"] else {}),
@@ -36,6 +41,7 @@ def customer(row: Row, summary: Row, cards: list[Row], cockpit: str) -> dict[str
         }
         for card in cards
     }
+    campaigns |= {name: {"points": 0, "referred_customers": brought.count(name)} for name in brought}
     points = sum(each["points"] for each in campaigns.values())
     orders: dict[str, Any] = {
         "total_amount": summary["orders_amount"],
@@ -62,8 +68,8 @@ def customer(row: Row, summary: Row, cards: list[Row], cockpit: str) -> dict[str
             },
             "orders": orders,
         },
-        "loyalty": {"points": points, "referred_customers": 0, "campaigns": campaigns},
-        "referrals": {"total": 0, "campaigns": []},
+        "loyalty": {"points": points, "referred_customers": len(brought), "campaigns": campaigns},
+        "referrals": {"total": len(came), "campaigns": [_referral(each) for each in came]},
         "metadata": doc["metadata"],
         "system_metadata": {},
         "created_at": iso(row["created_at"]),
@@ -71,6 +77,11 @@ def customer(row: Row, summary: Row, cards: list[Row], cockpit: str) -> dict[str
         "assets": {"cockpit_url": f"{cockpit}/cockpit/{row['id']}"},
         "object": "customer",
     }
+
+
+def _referral(row: Row) -> dict[str, Any]:
+    named = ("campaign_id", "referrer_id", "related_object_id", "related_object_type")
+    return {**{name: row[name] for name in named}, "date": iso(row["created_at"])}
 
 
 def campaign(row: Row) -> dict[str, Any]:
@@ -164,10 +175,11 @@ def voucher(row: Row, url: str) -> dict[str, Any]:
             "qr": {"id": row["id"], "url": f"{url}/api/v1/assets/qr/{row['id']}"},
             "barcode": {"id": row["id"], "url": f"{url}/api/v1/assets/barcode/{row['id']}"},
         },
-        "is_referral_code": False,
+        "is_referral_code": row["campaign_type"] == "REFERRAL_PROGRAM",
         "created_at": iso(row["created_at"]),
         "updated_at": iso(row["updated_at"]),
         "holder_id": row["holder_id"],
+        **({"referrer_id": row["holder_id"]} if row["campaign_type"] == "REFERRAL_PROGRAM" else {}),
         "validation_rules_assignments": listed(row.get("assignments", [])),
         "redemption": {
             "quantity": row["quantity"],
@@ -260,7 +272,8 @@ def order(row: Row) -> dict[str, Any]:
         **doc,
         "customer": {"id": row["customer_id"], "object": "customer"} if row["customer_id"] else None,
         "customer_id": row["customer_id"],
-        "referrer_id": None,
+        **({"referrer": {"id": doc["referrer_id"], "object": "customer"}} if doc.get("referrer_id") else {}),
+        "referrer_id": doc.get("referrer_id"),
         "object": "order",
     }
 

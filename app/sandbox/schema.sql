@@ -263,6 +263,43 @@ CREATE TABLE IF NOT EXISTS reward_assignment (
   UNIQUE (campaign_id, reward_id)
 );
 
+-- What who refers friends gets, at which number of them; and who referred whom, once in a programme.
+CREATE TABLE IF NOT EXISTS referral_tier (
+  id text PRIMARY KEY,
+  campaign_id text NOT NULL REFERENCES campaign ON DELETE CASCADE,
+  name text NOT NULL,
+  doc jsonb NOT NULL,
+  created_at timestamptz NOT NULL,
+  updated_at timestamptz,
+  UNIQUE (campaign_id, name)
+);
+
+CREATE TABLE IF NOT EXISTS referral (
+  id text PRIMARY KEY,
+  campaign_id text NOT NULL REFERENCES campaign ON DELETE CASCADE,
+  voucher_id text REFERENCES voucher ON DELETE SET NULL,
+  referrer_id text NOT NULL REFERENCES customer ON DELETE CASCADE,
+  referee_id text REFERENCES customer ON DELETE SET NULL,
+  related_object_id text NOT NULL,
+  related_object_type text NOT NULL,
+  created_at timestamptz NOT NULL,
+  UNIQUE (campaign_id, referee_id)
+);
+CREATE INDEX IF NOT EXISTS referral_of_referrer ON referral (referrer_id, campaign_id);
+CREATE INDEX IF NOT EXISTS referral_of_referee ON referral (referee_id);
+CREATE INDEX IF NOT EXISTS referral_of_voucher ON referral (voucher_id);
+
+-- Friends that a referral code is assigned to. Who gives it away is the voucher's own `holder_id`.
+CREATE TABLE IF NOT EXISTS redeemable_holder (
+  id text PRIMARY KEY,
+  voucher_id text NOT NULL REFERENCES voucher ON DELETE CASCADE,
+  customer_id text NOT NULL REFERENCES customer ON DELETE CASCADE,
+  metadata jsonb NOT NULL,
+  created_at timestamptz NOT NULL,
+  UNIQUE (voucher_id, customer_id)
+);
+CREATE INDEX IF NOT EXISTS redeemable_holder_of_customer ON redeemable_holder (customer_id, created_at);
+
 -- Who may use what: definitions of rules, and what they are assigned to.
 CREATE TABLE IF NOT EXISTS validation_rule (
   id text PRIMARY KEY,

@@ -75,6 +75,7 @@ VOUCHER = a(
     loyalty_card=a(points=COUNT),
     gift=a(amount=COUNT),
     redemption=a(quantity=COUNT),
+    is_referral_code=FLAG,
     code_config=a(pattern=TEXT, length=COUNT, charset=TEXT, prefix=TEXT, postfix=TEXT),
 )
 CAMPAIGN = a(
@@ -86,6 +87,9 @@ CAMPAIGN = a(
     auto_join=FLAG,
     vouchers_count={"type": "integer", "minimum": 0, "maximum": 5},
     voucher=VOUCHER,
+    referral_program=a(
+        conversion_event_type=one_of("redemption", "custom_event"), custom_event=a(("name",), name=NAME)
+    ),
     start_date={"type": "string", "format": "date-time"},
     expiration_date={"type": "string", "format": "date-time"},
     metadata=METADATA,
@@ -116,6 +120,9 @@ BALANCE = a(
     expiration_type=one_of("PROGRAM_RULES", "CUSTOM_DATE", "NON_EXPIRING"),
 )
 PURCHASE = a(("reward",), reward=a(("id",), id=NAME), metadata=METADATA)
+
+HOLDERS = a(("holders",), holders=some(WHO), metadata=METADATA)
+LEVEL = a(("name", "reward"), name=NAME, referees=POINTS, reward=a(("campaign",), campaign=NAME, points=POINTS))
 
 _MEMBER = ("/v1/loyalties/members/{reference}", "/v1/loyalties/{campaign}/members/{reference}")
 BODIES: Final[dict[str, Schema]] = {
@@ -149,6 +156,8 @@ BODIES: Final[dict[str, Schema]] = {
         join_once=FLAG,
         metadata=METADATA,
     ),
+    "POST /v1/referrals/members/{reference}/holders": HOLDERS,
+    "POST /v1/referrals/{campaign}/members/{reference}/holders": HOLDERS,
     "POST /v1/validations": REDEEM,
     "POST /v1/redemptions": REDEEM,
     "POST /v1/redemptions/{reference}/rollback": a(reason=TEXT),
@@ -173,6 +182,7 @@ BODIES: Final[dict[str, Schema]] = {
         name=TEXT,
         properties={"type": "object", "additionalProperties": one_of("string", "number", "boolean", "date", "array")},
     ),
+    "POST /sandbox/referral-tiers": a(("campaign", "tiers"), campaign=NAME, tiers=some(LEVEL)),
     "POST /sandbox/webhooks": a(target_url=TEXT, target_urls=some(TEXT)),
 }
 _LIMIT: Final[Schema] = {"type": "integer", "minimum": 1, "maximum": 100}

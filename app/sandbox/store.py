@@ -122,6 +122,7 @@ class Store:
                 "point_bucket, pending_points, loyalty_tier, member_tier, "
                 "redemption, publication, custom_event, reward, reward_assignment, activity, product, metadata_schema, "
                 "validation_rule, validation_rule_assignment, segment, segment_member, "
+                "referral_tier, referral, redeemable_holder, "
                 "sku, product_collection, credit_transaction, promotion_tier, session_lock, async_action, "
                 "webhook, delivery"
             )

@@ -98,6 +98,20 @@ def check_webhook(kind: str, data: Any) -> None:
     _check(document, webhook["post"]["requestBody"]["content"]["application/json"]["schema"], data, kind)
 
 
+def check_customer_activity(kind: str, data: Any) -> None:
+    """The data is what the published API says of this entry in a customer's activity.
+
+    Some events are published there only. What converted a friend is a redemption or a custom event; the schema asks for
+    the event in any case.
+    """
+    document = _document("openapi-voucherify.json")
+    name = "Event" + "".join(part.title() for part in kind.split("."))
+    schema = document["components"]["schemas"][name]
+    said = {key: value for key, value in data.items() if value is not None}
+    required = [key for key in schema["required"] if key in said or key != "custom_event"]
+    _check(document, {**schema, "required": required}, said, kind)
+
+
 def _check(document: dict[str, Any], schema: Any, value: Any, what: str) -> None:
     validator = jsonschema.Draft202012Validator({**schema, "components": document["components"]})
     problems = [

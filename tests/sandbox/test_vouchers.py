@@ -217,6 +217,7 @@ async def test_campaigns_are_filtered(api: httpx.AsyncClient) -> None:
         "campaign_status=DONE": ["P", COUPONS],
         "campaign_status=FAILED": [],
         "is_referral_code=true": [],
+        "is_referral_code=false": ["P", COUPONS],
     }
     for query, names in wanted.items():
         shown = await send(api, "GET", f"/v1/campaigns?{query}")
