@@ -15,6 +15,7 @@ from app.sandbox import (
     activity,
     assets,
     async_actions,
+    auto_redeem,
     campaigns,
     control,
     customers,
@@ -23,6 +24,7 @@ from app.sandbox import (
     events,
     loyalties,
     member_history,
+    member_rewards,
     metadata,
     nightly,
     openapi,
@@ -35,6 +37,7 @@ from app.sandbox import (
     publications,
     qualifications,
     redemptions,
+    reward_assignments,
     rewards,
     rollbacks,
     segmentio,
@@ -62,7 +65,6 @@ _DOCUMENTED = {
     "/v1/orders/export": {"POST"},
     "/v1/orders/import": {"POST"},
     "/v1/products/importCSV": {"POST"},
-    "/v1/rewards/{}": {"PUT", "DELETE"},
     "/v1/skus/importCSV": {"POST"},
 }
 """Methods that Voucherify has at an address of which the sandbox has others: 501, not 405."""
@@ -119,10 +121,16 @@ class Sandbox:
 
 async def _what_follows(work: Work) -> None:
     """In the same transaction: the tiers of those whose points moved, and the segments of those who were touched."""
-    await tiers.settle_moved(work)
+    await _points_spent_and_counted(work)
     if work.announced:
         await segments.settle(work)
-        await tiers.settle_moved(work)  # who enters a segment may earn
+        await _points_spent_and_counted(work)  # who enters a segment may earn
+
+
+async def _points_spent_and_counted(work: Work) -> None:
+    await auto_redeem.settle(work)
+    await tiers.settle_moved(work)
+    await auto_redeem.settle(work)  # a rule on tiers gives points
 
 
 V1: list[Any] = [
@@ -134,6 +142,7 @@ V1: list[Any] = [
     events,
     loyalties,
     member_history,
+    member_rewards,
     metadata,
     orders,
     pending,
@@ -144,6 +153,7 @@ V1: list[Any] = [
     publications,
     qualifications,
     redemptions,
+    reward_assignments,
     rewards,
     rollbacks,
     segments,

@@ -123,6 +123,7 @@ class Store:
                 "redemption, publication, custom_event, reward, reward_assignment, activity, product, metadata_schema, "
                 "validation_rule, validation_rule_assignment, segment, segment_member, "
                 "sku, product_collection, credit_transaction, promotion_tier, session_lock, async_action, "
+                "reward_redemption, auto_redeem_due, "
                 "webhook, delivery"
             )
         self.clock.reset()
