@@ -48,6 +48,7 @@ async def give_back(
     if saved is not None:
         details["order"] = {"id": saved["id"], "source_id": saved["source_id"]}
     movement = await ledger.move(work, card, points, "POINTS_REFUND", details=details)
+    there = await work.one("SELECT * FROM reward WHERE id = $1", reward["id"])
     rollback["voucher"] = render.voucher(movement.card, work.config.url)
     campaign = render.simple_campaign(await campaigns.found(work, card["campaign_id"]))
     work.announce(
@@ -59,7 +60,7 @@ async def give_back(
             customer,
             redemption=doc,
             rollback=dict(rollback),
-            reward={name: value for name, value in reward.items() if name not in {"customer", "voucher"}},
+            reward=render.reward(there) if there is not None else None,
             order=render.order(saved) if saved is not None else None,
         ),
         lane=customer["id"] if customer is not None else card["id"],

@@ -22,7 +22,7 @@ async def made(api: httpx.AsyncClient, **more: Any) -> dict[str, Any]:
 
 
 async def test_a_reward_changes_and_goes(api: httpx.AsyncClient) -> None:
-    """What the request names changes, a programme's reward can't be deleted, one that nobody offers is gone for good."""
+    """What the request names changes; a reward that a programme has can't be deleted, another is gone for good."""
     await loyalty(api)
     reward = await made(api, metadata={"a": 1, "b": 2})
     path = f"/v1/rewards/{reward['id']}"
