@@ -99,7 +99,7 @@ async def test_initial_points_buy_too(api: httpx.AsyncClient) -> None:
 
 
 async def test_points_that_become_active_buy_before_they_expire(api: httpx.AsyncClient) -> None:
-    """In one night pending points become active and buy with what would expire then: nothing is left of that to expire."""
+    """In one night pending points become active and buy with what would expire then, so that nothing does."""
     await travel(api, "2026-01-10T12:00:00Z")
     await loyalty(api, expires={"period_type": "MONTH", "period_value": 1})
     await by_itself(api)
