@@ -15,6 +15,7 @@ from app.sandbox import (
     activity,
     assets,
     async_actions,
+    auto_redeem,
     campaigns,
     control,
     customers,
@@ -23,6 +24,7 @@ from app.sandbox import (
     events,
     loyalties,
     member_history,
+    member_rewards,
     metadata,
     nightly,
     openapi,
@@ -36,6 +38,7 @@ from app.sandbox import (
     qualifications,
     redemptions,
     referral_holders,
+    reward_assignments,
     rewards,
     rollbacks,
     segmentio,
@@ -63,7 +66,6 @@ _DOCUMENTED = {
     "/v1/orders/export": {"POST"},
     "/v1/orders/import": {"POST"},
     "/v1/products/importCSV": {"POST"},
-    "/v1/rewards/{}": {"PUT", "DELETE"},
     "/v1/skus/importCSV": {"POST"},
 }
 """Methods that Voucherify has at an address of which the sandbox has others: 501, not 405."""
@@ -120,10 +122,16 @@ class Sandbox:
 
 async def _what_follows(work: Work) -> None:
     """In the same transaction: the tiers of those whose points moved, and the segments of those who were touched."""
-    await tiers.settle_moved(work)
+    await _points_spent_and_counted(work)
     if work.announced:
         await segments.settle(work)
-        await tiers.settle_moved(work)  # who enters a segment may earn
+        await _points_spent_and_counted(work)  # who enters a segment may earn
+
+
+async def _points_spent_and_counted(work: Work) -> None:
+    await auto_redeem.settle(work)
+    await tiers.settle_moved(work)
+    await auto_redeem.settle(work)  # a rule on tiers gives points
 
 
 V1: list[Any] = [
@@ -135,6 +143,7 @@ V1: list[Any] = [
     events,
     loyalties,
     member_history,
+    member_rewards,
     metadata,
     orders,
     pending,
@@ -146,6 +155,7 @@ V1: list[Any] = [
     qualifications,
     redemptions,
     referral_holders,
+    reward_assignments,
     rewards,
     rollbacks,
     segments,

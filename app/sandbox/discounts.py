@@ -19,6 +19,7 @@ from app.sandbox import (
     gifts,
     orders,
     promotion_tiers,
+    purchases,
     referral_programs,
     render,
     sessions,
@@ -28,7 +29,7 @@ from app.sandbox import (
 from app.sandbox.conditions import Subject
 from app.sandbox.errors import Failure, NotEmulated, invalid_payload, not_found
 from app.sandbox.fidelity import inferred
-from app.sandbox.read import integer, mapping, one_of, required_text
+from app.sandbox.read import integer, mapping, one_of, required_text, text
 from app.sandbox.work import Work
 
 STACKING_RULES: dict[str, Any] = {
@@ -59,6 +60,10 @@ class Redeemable:
     id: str
     credits: int | None = None
     """How much of a gift card; by default what the order needs."""
+    reward: str | None = None
+    """What a loyalty card buys."""
+    points: int | None = None
+    """How many points pay for the order, where the reward is that; by default as many as it needs."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +81,8 @@ class Outcome:
     tier: Mapping[str, Any] | None = None
     credits: int = 0
     """What it takes off a gift card."""
+    purchase: purchases.Purchase | None = None
+    """What a loyalty card buys."""
 
     @property
     def applies(self) -> bool:
@@ -95,6 +102,14 @@ class Outcome:
         if self.voucher is not None and self.voucher["type"] == "DISCOUNT_VOUCHER":
             return {**self.voucher["doc"]["discount"], "is_dynamic": False}
         return None
+
+    @property
+    def result(self) -> dict[str, Any]:
+        """What it gives or takes, as the answers carry it."""
+        if self.purchase is not None:
+            return {"loyalty_card": {"points": self.purchase.points}}
+        discount = self.discount
+        return {"discount": discount} if discount is not None else {"gift": {"credits": self.credits}}
 
 
 def read_redeemables(body: dict[str, Any]) -> list[Redeemable]:
@@ -120,7 +135,10 @@ def read_redeemables(body: dict[str, Any]) -> list[Redeemable]:
         if kind == "promotion_stack":
             raise NotEmulated("A redeemable of the kind promotion_stack")
         credits_ = integer(mapping(item, "gift", at=at), "credits", at=f"{at}.gift")
-        wanted.append(Redeemable(str(kind), required_text(item, "id", at=at), credits_))
+        reward = mapping(item, "reward", at=at)
+        points = integer(reward, "points", least=1, at=f"{at}.reward")
+        bought = text(reward, "id", at=f"{at}.reward")
+        wanted.append(Redeemable(str(kind), required_text(item, "id", at=at), credits_, bought, points))
     if len({(each.kind, each.id) for each in wanted}) < len(wanted):
         raise _repeated()
     return wanted
@@ -145,8 +163,9 @@ async def evaluate(
     `session` is the key whose own locks do not count; `metadata` is that of the redemption.
     """
     if lock:  # always in one order, so that two requests for the same codes do not wait for each other
-        codes = [each.id for each in wanted if each.kind == "voucher"]
+        codes = [each.id for each in wanted if each.kind == "voucher"] + await purchases.cards_filled(work, wanted)
         await work.run("SELECT 1 FROM voucher WHERE code = ANY($1) OR id = ANY($1) ORDER BY code FOR UPDATE", codes)
+        await purchases.lock_products(work, wanted)
     outcomes: list[Outcome] = []
     current, applied = order, 0
     seen: set[str] = set()
@@ -187,8 +206,8 @@ async def try_one(
     else:
         voucher = await vouchers.find(work, wanted.id)
         error = refusal(voucher, wanted.id, work.now)
-        if voucher is not None and voucher["type"] == "LOYALTY_CARD":
-            raise NotEmulated("Redeeming a loyalty card")
+        if error is None and voucher is not None and voucher["type"] == "LOYALTY_CARD":
+            return await _bought(work, wanted, voucher, subject, full=full)
         if error is None and voucher is not None and voucher["quantity"] is not None:
             taken = voucher["redeemed_quantity"] + await sessions.held(work, voucher["id"], besides=session)
             error = quantity_exceeded(wanted.id) if taken >= voucher["quantity"] else None
@@ -212,6 +231,16 @@ async def try_one(
         return replace(outcome, order=await taken_off(work, order, discount) if order is not None else None)
     except Failure as failure:
         return replace(outcome, error=failure)
+
+
+async def _bought(work: Work, wanted: Redeemable, card: Mapping[str, Any], subject: Subject, *, full: bool) -> Outcome:
+    """What a loyalty card buys, and the order after it."""
+    try:
+        purchase = await purchases.tried(work, card, wanted.reward, wanted.points, subject)
+    except Failure as failure:
+        return Outcome(wanted.id, card, None, failure)
+    skipped = "applicable_redeemables_limit_exceeded" if full else None
+    return Outcome(wanted.id, card, None if full else purchase.order, None, skipped, purchase=purchase)
 
 
 async def _spend(

@@ -133,6 +133,8 @@ async def move(
         after |= _next(card, fills)
     if card["tiered"]:
         work.moved[card["id"]] = after
+    if points > 0 and card["auto_redeems"] and kind != "POINTS_REFUND":  # what was given back is not spent again
+        work.gained.add(card["id"])
     return Movement(after, balance, render.transaction(row))
 
 

@@ -17,7 +17,7 @@ import asyncpg
 import structlog
 
 from app.db import trouble
-from app.sandbox import pending, point_buckets, render, tiers, vouchers
+from app.sandbox import auto_redeem, pending, point_buckets, render, tiers, vouchers
 from app.sandbox.calendar_days import day_of, midnight
 from app.sandbox.fidelity import documented
 from app.sandbox.store import Store
@@ -33,7 +33,8 @@ _NEXT = """
     (SELECT min(activates_at) FROM pending_points WHERE state = 'PENDING'),
     (SELECT min(expiration_date) + 1 FROM member_tier WHERE expiration_date IS NOT NULL),
     (SELECT min(next_start) FROM member_tier WHERE next_start IS NOT NULL),
-    (SELECT min(expires_at) + 1 FROM point_bucket WHERE expires_at < 'infinity')
+    (SELECT min(expires_at) + 1 FROM point_bucket WHERE expires_at < 'infinity'),
+    (SELECT min(due) FROM auto_redeem_due)
   )
 """
 """The first day with something to do at its beginning."""
@@ -41,6 +42,7 @@ _DUE = """
   SELECT DISTINCT voucher_id FROM (
     SELECT voucher_id FROM pending_points WHERE state = 'PENDING' AND activates_at <= $1
     UNION ALL SELECT voucher_id FROM member_tier WHERE expiration_date < $1 OR next_start <= $1
+    UNION ALL SELECT voucher_id FROM auto_redeem_due WHERE due <= $1
     UNION ALL
     SELECT voucher_id FROM point_bucket WHERE expires_at < $1 AND expires_at < 'infinity'
   ) due WHERE voucher_id > $2 ORDER BY voucher_id LIMIT $3
@@ -91,11 +93,8 @@ async def _batch(work: Work, card_ids: list[str], day: date) -> None:
     await work.run("SELECT 1 FROM voucher WHERE id = ANY($1) ORDER BY id FOR UPDATE", card_ids)
     cards = await work.all(f"{vouchers.SELECT} WHERE v.id = ANY($1) ORDER BY v.id", card_ids)
     campaigns = await work.all("SELECT * FROM campaign WHERE id = ANY($1)", [card["campaign_id"] for card in cards])
-    buckets = await work.all(
-        "SELECT * FROM point_bucket WHERE voucher_id = ANY($1) AND expires_at < $2 ORDER BY expires_at",
-        card_ids,
-        day,
-    )
+    await work.run("DELETE FROM auto_redeem_due WHERE voucher_id = ANY($1) AND due <= $2", card_ids, day)
+    buckets = await _over(work, card_ids, day)
     waiting = await work.all(
         "SELECT * FROM pending_points WHERE voucher_id = ANY($1) AND state = 'PENDING' AND activates_at <= $2 "
         "ORDER BY activates_at, seq",
@@ -110,12 +109,21 @@ async def _batch(work: Work, card_ids: list[str], day: date) -> None:
             if each["voucher_id"] == card["id"]:
                 movement = await pending.activate(work, card, each, campaign, holder, by_hand=False)
                 card = movement.card
-        # Rewards that are redeemed by themselves have their turn here; none can be made yet.
+        bought = await auto_redeem.settle_now(work, card)
+        if bought is not None:  # with the points that expire soonest
+            card, buckets = bought, await _over(work, card_ids, day)
         card = await tiers.settle_now(work, card)
         over = [row for row in buckets if row["voucher_id"] == card["id"] and row["points"]]
         if over:
             await point_buckets.expire(work, card, holder, render.simple_campaign(campaign), over)
     await work.run("DELETE FROM point_bucket WHERE voucher_id = ANY($1) AND expires_at < $2", card_ids, day)
+
+
+async def _over(work: Work, card_ids: list[str], day: date) -> list[asyncpg.Record]:
+    """The buckets whose last day is over on this day."""
+    return await work.all(
+        "SELECT * FROM point_bucket WHERE voucher_id = ANY($1) AND expires_at < $2 ORDER BY expires_at", card_ids, day
+    )
 
 
 @contextlib.asynccontextmanager
@@ -142,7 +150,7 @@ async def _run(store: Store) -> None:
 
 FIDELITY = (
     documented(
-        "**At midnight** in the project's time zone (UTC): pending points, tiers, expiry, tiers by "
+        "**At midnight** in the project's time zone (UTC): pending points, auto-redeem, tiers, expiry, tiers by "
         "balance, in this order. Moving the clock does it before it answers, night after night",
         "that the order is kept card by card, and that all bears the midnight's time: inferred",
     ),

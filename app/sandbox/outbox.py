@@ -19,6 +19,7 @@ DISTRIBUTIONS = {
     "customer.rewarded.loyalty_points": "Points earned",
     "customer.reward_redemptions.created": "Reward redemption created",
     "customer.reward_redemptions.completed": "Reward redemption completed",
+    "customer.reward_redemptions.pending": "Reward redemption pending",
     "customer.segment.entered": "Segment entered",
     "customer.segment.left": "Segment left",
     "customer.voucher.loyalty_card.points_expired": "Points expired",
@@ -60,6 +61,9 @@ PROJECT_EVENTS = frozenset(
         "campaign.promotion_tier.disabled",
         "campaign.promotion_tier.enabled",
         "campaign.promotion_tier.updated",
+        "campaign.reward.assignment.created",
+        "campaign.reward.assignment.deleted",
+        "campaign.reward.assignment.updated",
         "campaign.updated",
         "customer.created",
         "customer.deleted",
@@ -168,9 +172,13 @@ FIDELITY = (
     ),
     documented("distribution: `customer.voucher.gift.balance_added`"),
     documented("project event and distribution: `customer.rewarded`; distribution: `customer.referred`"),
+    documented(
+        "project events: `campaign.reward.assignment.{created,updated,deleted}`; distribution: "
+        "`customer.reward_redemptions.pending`"
+    ),
     inferred(
         "a purchase tells in this order: publication, redemption, transaction, reward redemption created "
-        "and completed; `customer.rewarded` is not sent of it"
+        "and completed (a product: pending); `customer.rewarded` is not sent of it"
     ),
     inferred("codes that are made many at a time send no `voucher.created`"),
 )

@@ -135,6 +135,7 @@ async def _publish(
         await ledger.open_buckets(work, campaign, voucher_ids)
     rows = await work.all(f"{vouchers.SELECT} WHERE v.id = ANY($1) ORDER BY v.created_at, v.id", voucher_ids)
     work.moved |= {row["id"]: row for row in rows if row["tiered"]}
+    work.gained |= {row["id"] for row in rows if row["auto_redeems"] and row["initial_points"]}
     holder = render.simple_customer(customer)
     publication: dict[str, Any] = {
         "id": new_id("pub"),

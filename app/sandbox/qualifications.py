@@ -18,6 +18,7 @@ from app.sandbox import (
     customers,
     discounts,
     effects,
+    member_rewards,
     order_items,
     orders,
     promotion_tiers,
@@ -159,8 +160,7 @@ class Offer:
             effect = {name: value for name, value in effect.items() if not name.startswith("campaign_")}
             effect["name"] = row["name"]
         elif self.kind == "voucher" and row["type"] == "LOYALTY_CARD":
-            sums = render.loyalty_card(row)
-            effect["result"] = {"loyalty_card": {"points": sums["balance"]}}
+            effect["result"] = {"loyalty_card": row["in_qualifications"]}
         elif self.kind == "voucher" and row["type"] == "GIFT_VOUCHER":
             effect["result"]["gift"]["balance"] = render.gift(row)["balance"]
         rules = {"validation_rules_assignments": render.empty_list()} if "validation_rules" in expand else {}
@@ -174,7 +174,8 @@ async def _offers(
     for row in await _vouchers(work, customer, alone=scenario != "CUSTOMER_WALLET"):
         if row["type"] == "LOYALTY_CARD":
             if discounts.refusal(row, row["code"], work.now) is None:
-                found.append(Offer("voucher", row["code"], row, Outcome(row["code"], row, order, None)))
+                card = {**row, "in_qualifications": await member_rewards.in_qualifications(work, row)}
+                found.append(Offer("voucher", row["code"], card, Outcome(row["code"], row, order, None)))
             continue
         outcome = await _tried(work, Redeemable("voucher", row["code"]), order, customer, scenario)
         if outcome is not None:

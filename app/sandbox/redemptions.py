@@ -22,6 +22,7 @@ from app.sandbox import (
     order_items,
     orders,
     promotion_tiers,
+    purchases,
     referral_programs,
     referrals,
     render,
@@ -45,7 +46,11 @@ async def redeem(work: Work, body: dict[str, Any]) -> dict[str, Any] | Failure:
     given = mapping(body, "order")
     wanted = orders.read(given, ".order")
     wanted = orders.Wanted(
-        wanted.id, wanted.source_id, wanted.status, wanted.doc, body.get("customer") or wanted.customer
+        wanted.id,
+        wanted.source_id,
+        wanted.status,
+        wanted.doc,
+        body.get("customer") or wanted.customer or await purchases.holder_of(work, wanted_redeemables),
     )
     await referrals.lock(work, [each.id for each in wanted_redeemables if each.kind == "voucher"], wanted.customer)
     row, customer = await orders.resolve(work, wanted)
@@ -195,6 +200,8 @@ async def _record(
         await work.run("UPDATE redemption SET doc = $2 WHERE id = $1", identifier, redemption)
         await announce(work, "redemption.succeeded", redemption, customer, None, tier=tier)
         return redemption
+    if outcome.purchase is not None:
+        return await record_purchase(work, outcome.purchase, redemption, saved, parent_id)
     voucher: render.Row = await vouchers.found(work, outcome.code)
     redemption["related_object_id"] = voucher["id"]
     if voucher["type"] == "GIFT_VOUCHER":
@@ -217,6 +224,23 @@ async def _record(
     await insert(work, redemption, "redemption", customer, saved, voucher, parent_id)
     await announce(work, "redemption.succeeded", redemption, customer, voucher)
     await referrals.by_redemption(work, voucher, redemption, customer)
+    return redemption
+
+
+async def record_purchase(
+    work: Work,
+    purchase: purchases.Purchase,
+    redemption: dict[str, Any],
+    saved: asyncpg.Record | None,
+    parent_id: str | None = None,
+) -> dict[str, Any]:
+    """Carry a purchase out: points, reward, redemption and what is told of them."""
+    redemption["related_object_id"] = purchase.card["id"]
+    bought = await purchases.pay(work, purchase, redemption, saved)
+    card = bought.movement.card
+    await insert(work, redemption, "redemption", purchase.holder, saved, card, parent_id)
+    await announce(work, "redemption.succeeded", redemption, purchase.holder, card)
+    await purchases.tell(work, bought, redemption)
     return redemption
 
 

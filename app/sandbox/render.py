@@ -360,12 +360,12 @@ def reward(row: Row) -> dict[str, Any]:
     return {
         "id": row["id"],
         "name": row["name"],
-        "stock": None,
-        "redeemed": None,
+        "stock": row["stock"],
+        "redeemed": row["redeemed"] or None,
         **row["doc"],
         "type": row["type"],
         "created_at": iso(row["created_at"]),
-        "updated_at": None,
+        "updated_at": iso(row["updated_at"]),
         "object": "reward",
     }
 
@@ -376,11 +376,19 @@ def reward_assignment(row: Row) -> dict[str, Any]:
         "reward_id": row["reward_id"],
         "related_object_id": row["campaign_id"],
         "related_object_type": "campaign",
-        "parameters": {"loyalty": {"points": row["points"]}},
+        **_price(row),
         "created_at": iso(row["created_at"]),
-        "updated_at": None,
+        "updated_at": iso(row["updated_at"]),
         "object": "reward_assignment",
     }
+
+
+def _price(assignment: Row) -> dict[str, Any]:
+    """What a reward costs; one that orders are paid with has no price."""
+    if assignment["points"] is None:
+        return {}
+    by_itself = {"auto_redeem": True} if assignment["auto_redeem"] else {}
+    return {"parameters": {"loyalty": {"points": assignment["points"], **by_itself}}}
 
 
 def product(row: Row) -> dict[str, Any]:

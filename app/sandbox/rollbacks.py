@@ -11,9 +11,19 @@ import asyncpg
 from litestar import Router, post
 from litestar.params import FromPath
 
-from app.sandbox import customers, discounts, gifts, orders, promotion_tiers, redemptions, render, vouchers
+from app.sandbox import (
+    customers,
+    discounts,
+    gifts,
+    orders,
+    promotion_tiers,
+    redemptions,
+    render,
+    reward_refunds,
+    vouchers,
+)
 from app.sandbox.clock import iso
-from app.sandbox.errors import Failure, NotEmulated, not_found
+from app.sandbox.errors import Failure, not_found
 from app.sandbox.fidelity import documented
 from app.sandbox.ids import new_id
 from app.sandbox.read import AnyRequest, argument, mapping, read_object, text
@@ -31,8 +41,6 @@ async def roll_back(
     row = await work.one("SELECT * FROM redemption WHERE id = $1 AND object = 'redemption'", reference)
     if row is None:
         raise not_found("redemption", reference)
-    if row["doc"].get("reward"):
-        raise NotEmulated("Rolling back the redemption of a reward")
     customer = await customers.find(work, row["customer_id"], lock=True) if row["customer_id"] else None
     saved = await orders.find(work, row["order_id"], lock=True) if row["order_id"] else None
     _refuse_mismatch(said or {}, customer, saved)
@@ -46,7 +54,10 @@ async def roll_back(
     assert row is not None
     _refuse_rollback(row, stacked=bool(children), stack=stack)
     vouchers_used = [each["voucher_id"] for each in undone if each["voucher_id"]]
-    await work.run("SELECT 1 FROM voucher WHERE id = ANY($1) ORDER BY code FOR UPDATE", vouchers_used)
+    await work.run(
+        "SELECT 1 FROM voucher WHERE id = ANY($1) ORDER BY code FOR UPDATE",
+        [*vouchers_used, *reward_refunds.given(undone)],
+    )
     await work.run(
         "UPDATE voucher SET redeemed_quantity = redeemed_quantity - 1, updated_at = $2 WHERE id = ANY($1)",
         vouchers_used,
@@ -70,6 +81,8 @@ async def roll_back(
         voucher: render.Row | None = await vouchers.find(work, each["voucher_id"]) if each["voucher_id"] else None
         if voucher is not None:
             voucher = await _credits_back(work, voucher, each, rollback, saved)
+            if each["doc"].get("reward"):
+                voucher = await reward_refunds.give_back(work, voucher, each, rollback, customer, saved)
             rollback["voucher"] = render.voucher(voucher, work.config.url)
         tier = await promotion_tiers.find(work, each["promotion_tier_id"]) if each["promotion_tier_id"] else None
         if tier is not None:

@@ -299,6 +299,37 @@ CREATE TABLE IF NOT EXISTS redeemable_holder (
   UNIQUE (voucher_id, customer_id)
 );
 CREATE INDEX IF NOT EXISTS redeemable_holder_of_customer ON redeemable_holder (customer_id, created_at);
+-- `stock` is that of a product (none: unlimited), `redeemed` how often it was given. An assignment without points is one
+-- to pay orders with.
+ALTER TABLE reward ADD COLUMN IF NOT EXISTS stock bigint CONSTRAINT reward_in_stock CHECK (stock >= 0);
+ALTER TABLE reward ADD COLUMN IF NOT EXISTS redeemed bigint NOT NULL DEFAULT 0 CHECK (redeemed >= 0);
+ALTER TABLE reward ADD COLUMN IF NOT EXISTS updated_at timestamptz;
+ALTER TABLE reward_assignment ALTER COLUMN points DROP NOT NULL;
+ALTER TABLE reward_assignment ADD COLUMN IF NOT EXISTS auto_redeem boolean NOT NULL DEFAULT false;
+ALTER TABLE reward_assignment ADD COLUMN IF NOT EXISTS updated_at timestamptz;
+-- A programme has one reward that is bought by itself, whatever the requests race for.
+CREATE UNIQUE INDEX IF NOT EXISTS one_auto_redeem ON reward_assignment (campaign_id) WHERE auto_redeem;
+
+-- What a purchase gave, so that a rollback can take it back.
+CREATE TABLE IF NOT EXISTS reward_redemption (
+  id text PRIMARY KEY,
+  redemption_id text NOT NULL UNIQUE REFERENCES redemption ON DELETE CASCADE,
+  reward_id text NOT NULL,
+  assignment_id text NOT NULL,
+  state text NOT NULL,
+  voucher_id text REFERENCES voucher ON DELETE SET NULL, -- the coupon or card it gave, or put something on
+  published boolean NOT NULL DEFAULT false,
+  balance bigint NOT NULL DEFAULT 0,
+  created_at timestamptz NOT NULL,
+  updated_at timestamptz
+);
+
+-- Cards whose reward is to be bought by itself at the beginning of a day.
+CREATE TABLE IF NOT EXISTS auto_redeem_due (
+  voucher_id text PRIMARY KEY REFERENCES voucher ON DELETE CASCADE,
+  due date NOT NULL
+);
+CREATE INDEX IF NOT EXISTS auto_redeem_due_by_day ON auto_redeem_due (due);
 
 -- Who may use what: definitions of rules, and what they are assigned to.
 CREATE TABLE IF NOT EXISTS validation_rule (

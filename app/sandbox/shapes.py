@@ -56,7 +56,11 @@ ITEM = a(
 STATUS = one_of("CREATED", "PAID", "CANCELED", "FULFILLED")
 ORDER = a(source_id=NAME, status=STATUS, amount=COUNT, items=some(ITEM), metadata=METADATA, customer=WHO)
 REDEEMABLE = a(
-    ("object", "id"), object=one_of("voucher", "promotion_tier"), id=NAME, reward=a(id=NAME), gift=a(credits=COUNT)
+    ("object", "id"),
+    object=one_of("voucher", "promotion_tier"),
+    id=NAME,
+    reward=a(id=NAME, points=POINTS),
+    gift=a(credits=COUNT),
 )
 REDEEM = a(
     ("redeemables",), redeemables=some(REDEEMABLE), order=ORDER, customer=WHO, metadata=METADATA, tracking_id=TEXT
@@ -110,7 +114,19 @@ RULE = a(
     source=a(banner=TEXT),
     active=FLAG,
 )
-PRICE = a(loyalty=a(points=POINTS))
+PRICE = a(loyalty=a(points=POINTS, auto_redeem=FLAG))
+REWARD = a(
+    name=TEXT,
+    type=one_of("CAMPAIGN", "COIN", "MATERIAL"),
+    parameters=either(
+        a(campaign=a(id=NAME, type=TEXT, balance=COUNT)),
+        a(coin=a(exchange_ratio={"type": "number"}, points_ratio=POINTS)),
+        a(product=a(id=NAME, sku_id=TEXT)),
+    ),
+    stock=COUNT,
+    attributes=a(image_url=TEXT, description=TEXT),
+    metadata=METADATA,
+)
 MEMBERSHIP = a(customer=either(NAME, WHO), voucher=NAME, metadata=METADATA)
 BALANCE = a(
     ("points",),
@@ -119,7 +135,7 @@ BALANCE = a(
     source_id=TEXT,
     expiration_type=one_of("PROGRAM_RULES", "CUSTOM_DATE", "NON_EXPIRING"),
 )
-PURCHASE = a(("reward",), reward=a(("id",), id=NAME), metadata=METADATA)
+PURCHASE = a(("reward",), reward=a(("id",), id=NAME, points=POINTS), order=ORDER, metadata=METADATA)
 
 HOLDERS = a(("holders",), holders=some(WHO), metadata=METADATA)
 LEVEL = a(("name", "reward"), name=NAME, referees=POINTS, reward=a(("campaign",), campaign=NAME, points=POINTS))
@@ -141,12 +157,11 @@ BODIES: Final[dict[str, Schema]] = {
     "POST /v1/loyalties/{campaign}/members": MEMBERSHIP,
     "POST /v1/loyalties/{campaign}/earning-rules": some(RULE),
     "POST /v1/loyalties/{campaign}/rewards": some(a(("reward",), reward=NAME, parameters=PRICE)),
-    "POST /v1/rewards": a(
-        name=NAME,
-        type=one_of("CAMPAIGN", "COIN", "MATERIAL"),
-        parameters=a(campaign=a(id=NAME, type=TEXT, balance=COUNT)),
-        attributes=a(image_url=TEXT, description=TEXT),
-    ),
+    "PUT /v1/loyalties/{campaign}/rewards/{assignment}": a(parameters=PRICE),
+    "POST /v1/rewards": REWARD,
+    "PUT /v1/rewards/{reference}": REWARD,
+    "POST /v1/rewards/{reward}/assignments": a(("campaign",), campaign=NAME, parameters=PRICE),
+    "PUT /v1/rewards/{reward}/assignments/{assignment}": a(parameters=PRICE),
     "POST /v1/publications": a(
         ("customer",),
         campaign=either(NAME, a(name=NAME, count={"type": "integer", "minimum": 1, "maximum": 5})),

@@ -124,6 +124,7 @@ class Store:
                 "validation_rule, validation_rule_assignment, segment, segment_member, "
                 "referral_tier, referral, redeemable_holder, "
                 "sku, product_collection, credit_transaction, promotion_tier, session_lock, async_action, "
+                "reward_redemption, auto_redeem_due, "
                 "webhook, delivery"
             )
         self.clock.reset()

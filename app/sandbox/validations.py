@@ -40,7 +40,13 @@ async def validate(request: AnyRequest, store: TheStore) -> dict[str, Any]:
         valid = all(outcome.error is None for outcome in outcomes)
         if session is not None and valid:
             await sessions.lock(
-                work, session, [(each.voucher, each.credits) for each in outcomes if each.applies and each.voucher]
+                work,
+                session,
+                [
+                    (each.voucher, each.credits)
+                    for each in outcomes
+                    if each.applies and each.voucher and not each.purchase  # there are no sessions for loyalty cards
+                ],
             )
         customer_id = customer["id"] if customer is not None else None
         shown = [outcome_shown(outcome, customer_id, work.call.request_id) for outcome in outcomes]
@@ -76,12 +82,11 @@ def effect_shown(outcome: Outcome, customer_id: str | None, *, items: bool = Fal
     """What one redeemable does, as validations and qualifications tell it."""
     row = outcome.tier if outcome.tier is not None else outcome.voucher
     assert row is not None
-    discount = outcome.discount
     return {
         **({"order": order_shown(outcome.order, customer_id, items=items)} if outcome.order else {}),
         "applicable_to": render.empty_list(),
         "inapplicable_to": render.empty_list(),
-        "result": {"discount": discount} if discount is not None else {"gift": {"credits": outcome.credits}},
+        "result": outcome.result,
         "metadata": row["doc"].get("metadata", {}),
         "categories": [],
         **({"name": row["name"], "banner": row["doc"].get("banner")} if outcome.tier is not None else {}),

@@ -43,6 +43,7 @@ SELECT = f"""
     (SELECT sum(points) FROM pending_points p WHERE p.voucher_id = v.id AND state = 'PENDING')::bigint
       AS pending_points,
     EXISTS (SELECT 1 FROM loyalty_tier l WHERE l.campaign_id = v.campaign_id) AS tiered,
+    EXISTS (SELECT 1 FROM reward_assignment w WHERE w.campaign_id = v.campaign_id AND w.auto_redeem) AS auto_redeems,
     {listed_for("voucher", "v.id")}
   FROM voucher v LEFT JOIN campaign c ON c.id = v.campaign_id
   CROSS JOIN LATERAL (

@@ -61,6 +61,8 @@ class Work:
         self.announced: list[tuple[Event, str, dict[str, Any]]] = []
         self.moved: dict[str, Any] = {}
         """Cards whose points moved in a programme with tiers, as they are now: their tiers are settled at the end."""
+        self.gained: set[str] = set()
+        """Cards (their ids) that got points where a reward is bought by itself: that is done at the end."""
 
     def event(self, kind: str, entity_id: str, prefix: str = "evcus") -> Event:
         return Event(f"{prefix}_{new_id('x')[2:]}", kind, entity_id, self.now)

@@ -29,6 +29,8 @@ class Member:
     card: str
     balance: int = INITIAL
     paid: list[str] = field(default_factory=list)
+    bought: list[str] = field(default_factory=list)
+    """Purchases of rewards that were not rolled back."""
 
 
 @dataclass
@@ -122,6 +124,19 @@ class Trade(RuleBasedStateMachine):
         assert bought == min(times, member.balance // PRICE)
         assert {each.json()["key"] for each in answers if each.is_error} <= {"loyalty_card_points_exceeded"}
         member.balance -= bought * PRICE
+        member.bought += [each.json()["id"] for each in answers if each.is_success]
+        self.agrees(member)
+
+    @rule(who=who, times=st.integers(2, 3))
+    def a_purchase_is_rolled_back_at_once(self, who: int, times: int) -> None:
+        member = self.members[who]
+        if not member.bought:
+            return
+        path = f"/v1/redemptions/{member.bought.pop()}/rollback"
+        answers = self.at_once([lambda: self.send("POST", path)] * times)
+        assert sorted(each.status_code for each in answers) == [200, *[400] * (times - 1)]
+        assert {each.json()["key"] for each in answers if each.is_error} <= {"already_rolled_back"}
+        member.balance += PRICE
         self.agrees(member)
 
     @rule(target=coupons, who=who)

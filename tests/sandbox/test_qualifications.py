@@ -78,7 +78,7 @@ async def test_an_offer_says_what_it_would_do(api: httpx.AsyncClient) -> None:
     assert tier["result"]["discount"]["percent_off"] == 20
     assert (shown[made["coupon"]]["campaign_name"], shown[made["coupon"]]["order"]["total_amount"]) == (COUPONS, 9000)
     assert shown[made["gift"]]["result"]["gift"] == {"credits": 2000, "balance": 2000}
-    assert shown[made["card"]]["result"] == {"loyalty_card": {"points": 50}}
+    assert shown[made["card"]]["result"] == {"loyalty_card": {"points": 50, "balance": 50}}
     assert (shown[made["alone"]]["campaign_id"], shown[made["alone"]]["order"]["total_amount"]) == (None, 9700)
     assert (await send(api, "GET", "/v1/redemptions"))["total"] == 0
 

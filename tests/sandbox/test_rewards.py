@@ -185,31 +185,6 @@ async def test_what_cannot_be_bought_is_refused_by_name(api: httpx.AsyncClient) 
     assert await balance(api, card) == 100
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        {"name": "Coins", "parameters": {"coin": {"exchange_ratio": 1}}},
-        {"name": "A mug", "parameters": {"product": {"id": "prod_1"}}},
-        {"name": "Points", "parameters": {"campaign": {"id": LOYALTY, "balance": 5}}},
-    ],
-    ids=lambda body: body["name"],
-)
-async def test_other_kinds_are_refused_when_made(api: httpx.AsyncClient, body: dict[str, Any]) -> None:
-    """A reward of a kind that the sandbox would not carry out is 501 when it is made."""
-    await loyalty(api)
-    assert (await send(api, "POST", "/v1/rewards", body, expect=501))["key"] == "not_emulated"
-
-
-async def test_a_purchase_cannot_be_rolled_back(api: httpx.AsyncClient) -> None:
-    """Rolling back a purchase is 501 and leaves the ledger as it is: a refund is not emulated."""
-    await loyalty(api, points=100)
-    card = await join(api)
-    bought = await buy(api, card, await reward(api))
-    refused = await send(api, "POST", f"/v1/redemptions/{bought['id']}/rollback", expect=501)
-    assert refused["key"] == "not_emulated"
-    assert await balance(api, card) == 0
-
-
 @pytest.mark.filterwarnings("ignore:.*is deprecated:DeprecationWarning")  # what the SDK says of loyalty v1
 async def test_the_official_sdk_reads_a_purchase(api: httpx.AsyncClient) -> None:
     """Voucherify's own Python SDK buys a reward from the sandbox and understands the answer."""

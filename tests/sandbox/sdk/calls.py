@@ -47,6 +47,8 @@ ADDRESS = {"city": "Oslo", "line_1": "Street 1", "country": "NO", "postal_code":
 ORDER = {"source_id": "o-1", "amount": 2000, "status": "CREATED"}
 CODE = [{"object": "voucher", "id": "{code}"}]
 BOTH = [{"object": "voucher", "id": "{code}"}, {"object": "voucher", "id": "{other}"}]
+PAYING = [{"object": "voucher", "id": "{card}", "reward": {"id": "{coins}", "points": 10}}]
+PAID = {"source_id": "o-paying", "amount": 500, "status": "CREATED"}
 NOPE = [{"object": "voucher", "id": "NO-SUCH-CODE"}]
 CAMPAIGN: dict[str, Any] = {"campaign_id": "Coupons"}
 PROGRAMME: dict[str, Any] = {"campaign_id": "Programme"}
@@ -145,7 +147,7 @@ CALLS: list[Call] = [
     call("LoyaltiesApi.list_loyalty_tiers", **PROGRAMME, **LATER),
     call("LoyaltiesApi.get_loyalty_tier", **PROGRAMME, loyalty_tier_id="{tier}", **LATER),
     call("LoyaltiesApi.list_loyalty_tier_earning_rules", **PROGRAMME, loyalty_tier_id="{tier}", **LATER),
-    call("LoyaltiesApi.list_loyalty_tier_rewards", **PROGRAMME, loyalty_tier_id="{tier}", **LATER),
+    call("LoyaltiesApi.list_loyalty_tier_rewards", **PROGRAMME, loyalty_tier_id="{tier}"),
     call("LoyaltiesApi.add_member", **PROGRAMME, body={"customer": WHO}, keep={"card": "code"}),
     call("LoyaltiesApi.add_member", **PROGRAMME, body={"customer": {"source_id": "u-2"}}, keep={"other_card": "code"}),
     call("LoyaltiesApi.list_members", **PROGRAMME, limit=10),
@@ -345,7 +347,7 @@ CALLS: list[Call] = [
     ),
     call("RewardsApi.get_reward", reward_id="{reward}"),
     call("RewardsApi.list_rewards", limit=10),
-    call("RewardsApi.update_reward", reward_id="{reward}", body={"name": "Ten off"}, **LATER),
+    call("RewardsApi.update_reward", reward_id="{reward}", body={"name": "Ten off"}),
     call(
         "LoyaltiesApi.create_reward_assignment1",
         **PROGRAMME,
@@ -354,21 +356,52 @@ CALLS: list[Call] = [
         keep={"assignment": "0.id"},
     ),
     call("LoyaltiesApi.list_reward_assignments2", **PROGRAMME),
-    call("LoyaltiesApi.list_reward_assignments1", **PROGRAMME, **LATER),
-    call("LoyaltiesApi.get_reward_assignment1", **PROGRAMME, assignment_id="{assignment}", **LATER),
-    call("LoyaltiesApi.get_reward_assignment2", **PROGRAMME, assignment_id="{assignment}", **LATER),
-    call("LoyaltiesApi.get_reward_details", **PROGRAMME, assignment_id="{assignment}", **LATER),
-    call("RewardsApi.list_reward_assignments", reward_id="{reward}", **LATER),
-    call("RewardsApi.get_reward_assignment", reward_id="{reward}", assignment_id="{assignment}", **LATER),
+    call("LoyaltiesApi.list_reward_assignments1", **PROGRAMME),
+    call("LoyaltiesApi.get_reward_assignment1", **PROGRAMME, assignment_id="{assignment}"),
+    call("LoyaltiesApi.get_reward_assignment2", **PROGRAMME, assignment_id="{assignment}"),
+    call("LoyaltiesApi.get_reward_details", **PROGRAMME, assignment_id="{assignment}"),
+    call("RewardsApi.list_reward_assignments", reward_id="{reward}"),
+    call("RewardsApi.get_reward_assignment", reward_id="{reward}", assignment_id="{assignment}"),
     call(
         "LoyaltiesApi.update_reward_assignment1",
         **PROGRAMME,
         assignment_id="{assignment}",
         body={"parameters": {"loyalty": {"points": 90}}},
-        **LATER,
     ),
+    call(
+        "RewardsApi.create_reward",
+        body={"name": "Mug", "type": "MATERIAL", "stock": 2, "parameters": {"product": {"id": "{product}"}}},
+        keep={"gift_reward": "id"},
+    ),
+    call(
+        "RewardsApi.create_reward_assignment",
+        reward_id="{gift_reward}",
+        body={"campaign": "Programme", "parameters": {"loyalty": {"points": 10}}},
+        keep={"gift_assignment": "id"},
+    ),
+    call(
+        "RewardsApi.update_reward_assignment",
+        reward_id="{gift_reward}",
+        assignment_id="{gift_assignment}",
+        body={"parameters": {"loyalty": {"points": 9}}},
+    ),
+    call(
+        "RewardsApi.create_reward",
+        body={"name": "Money", "type": "COIN", "parameters": {"coin": {"exchange_ratio": 1, "points_ratio": 10}}},
+        keep={"coins": "id"},
+    ),
+    call("RewardsApi.create_reward_assignment", reward_id="{coins}", body={"campaign": "Programme"}),
     call("LoyaltiesApi.list_member_rewards", **MEMBER),
     call("LoyaltiesApi.redeem_reward", **MEMBER, body={"reward": {"id": "{reward}"}, "metadata": {"request_id": "1"}}),
+    call("LoyaltiesApi.redeem_reward", **MEMBER, body={"reward": {"id": "{gift_reward}"}}, keep={"purchase": "id"}),
+    call("RedemptionsApi.rollback_redemption", redemption_id="{purchase}", reason="sent back"),
+    call(
+        "LoyaltiesApi.redeem_reward",
+        **MEMBER,
+        body={"reward": {"id": "{coins}", "points": 10}, "order": {"source_id": "o-coins", "amount": 500}},
+    ),
+    call("ValidationsApi.validate_stacked_discounts", body={"redeemables": PAYING, "order": ORDER, "customer": WHO}),
+    call("RedemptionsApi.redeem_stacked_discounts", body={"redeemables": PAYING, "order": PAID, "customer": WHO}),
     call("LoyaltiesApi.redeem_reward1", **PROGRAMME, **MEMBER, body={"reward": {"id": "{reward}"}}),
     call("LoyaltiesApi.list_loyalty_card_transactions", **MEMBER),
     call("CustomersApi.get_customer", customer_id="u-1"),
@@ -445,7 +478,12 @@ CALLS: list[Call] = [
     call("MetadataSchemasApi.list_metadata_schemas"),
     call("MetadataSchemasApi.get_metadata_schema", resource="customer"),
     # The end of it all
-    call("LoyaltiesApi.delete_reward_assignment1", **PROGRAMME, assignment_id="{assignment}", status=204, **LATER),
+    call("LoyaltiesApi.delete_reward_assignment1", **PROGRAMME, assignment_id="{assignment}", status=204),
+    call(
+        "RewardsApi.delete_reward_assignment", reward_id="{gift_reward}", assignment_id="{gift_assignment}", status=204
+    ),
+    call("RewardsApi.delete_reward", reward_id="{gift_reward}", status=204),
+    call("RewardsApi.delete_reward", reward_id="{coins}", status=400),
     call("LoyaltiesApi.delete_earning_rule", **PROGRAMME, earning_rule_id="{visits}", status=204, **LATER),
     call("ProductsApi.delete_product", product_id="mug", status=204, **LATER),
     call("CampaignsApi.create_campaign", body={"name": "Short-lived", "voucher": COUPON}),
