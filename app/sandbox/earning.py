@@ -124,7 +124,7 @@ async def estimate(
     for rule in rules:
         if in_time(rule["doc"], campaign["doc"], work.now, work.config.time_zone):
             loyalty = rule["doc"]["loyalty"]
-            basis = Basis(order, customer, matches=await targets.matcher(work, loyalty))
+            basis = Basis(order, customer, matches=await targets.matcher(work, loyalty, order))
             total += mapped(points(loyalty, order, basis), tiering.mapping_of(tier, "earning_rules", rule["id"]))
     return total
 
@@ -156,7 +156,7 @@ class _Giving:
             order,
             self._customer["doc"]["metadata"],
             (self._custom_event or {}).get("metadata"),
-            await targets.matcher(self._work, loyalty),
+            await targets.matcher(self._work, loyalty, order),
         )
         base = points(loyalty, order, basis)
         return mapped(base, self._mapping) if base else 0
