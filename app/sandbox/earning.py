@@ -273,7 +273,7 @@ FIDELITY = (
     documented(
         "**Earning** on `order.paid`, on a custom event by its name, on entering a segment, on tier "
         "events: `FIXED` and every proportional type (order amounts, order, customer and event metadata, "
-        "quantity and amounts of items by product or SKU, `applicable_to`, free items left out, an item "
+        "quantity and amounts of items by product, SKU or collection, `applicable_to`, free items left out, an item "
         "counted once); start, end (else the programme's), time frames, days and hours, on and off; every "
         "rule that matches fires; `auto_join` publishes a card first; rules are changed and deleted"
     ),

@@ -69,7 +69,7 @@ Categories = Sequence[Mapping[str, Any]]
 
 
 def read(given: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings after a request that names some of them.
+    """The settings after a request that names some of them; null names none, for the official SDK sends it so.
 
     Raises:
         Failure: one is not valid, or two do not fit each other.
@@ -79,14 +79,12 @@ def read(given: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
         raise NotEmulated("The stacking rule grouped_redeemables_sorting_rule")
     made = {name: before[name] for name in DEFAULTS}
     for name, most in _MOST.items():
-        if name in body:
-            made[name] = integer(body, name, least=1, most=most)
-            if made[name] is None and "per_category" not in name:
-                raise invalid_payload(f"Property .{name} must be integer")
+        if (value := integer(body, name, least=1, most=most)) is not None:
+            made[name] = value
     for name, allowed in _CHOICES.items():
         made[name] = one_of(body, name, allowed) or made[name]
-    made |= {name: texts(body, name, most=_MOST_CATEGORIES) for name in LISTS if name in body}
-    if (name := "applicable_redeemables_category_limits") in body:
+    made |= {name: texts(body, name, most=_MOST_CATEGORIES) for name in LISTS if body.get(name) is not None}
+    if body.get(name := "applicable_redeemables_category_limits") is not None:
         limits = mapping(body, name)
         made[name] = {
             each: value
@@ -95,8 +93,8 @@ def read(given: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
         }
     # Lowering the outer of two limits lowers the inner one that is not named along.
     for inner, outer in _WITHIN:
-        if made[inner] is not None and made[inner] > made[outer]:
-            if inner in body:
+        if made[inner] > made[outer]:
+            if body.get(inner) is not None:
                 raise invalid_payload(f"Property .{inner} must be <= {made[outer]}")
             made[inner] = made[outer]
     if both := set(made["no_effect_skip_categories"]) & set(made["no_effect_redeem_anyway_categories"]):
@@ -106,8 +104,8 @@ def read(given: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def shown(rules: Mapping[str, Any]) -> dict[str, Any]:
-    """The rules as answers of validations and qualifications carry them; a limit that there is not is left out."""
-    return {name: rules[name] for name in DEFAULTS if name not in _ONLY_IN_MANAGEMENT and rules[name] is not None}
+    """The rules as answers of validations and qualifications carry them."""
+    return {name: rules[name] for name in DEFAULTS if name not in _ONLY_IN_MANAGEMENT}
 
 
 def kind_of(categories: Categories, rules: Mapping[str, Any]) -> str | None:
@@ -183,11 +181,11 @@ class Counts:
             if category in rules["exclusive_categories"]:
                 most = rules["applicable_exclusive_redeemables_per_category_limit"]
                 key = "applicable_exclusive_redeemables_per_category_limit_exceeded"
-                if most is not None and self._by_category[category] >= most:
+                if self._by_category[category] >= most:
                     return key
             limits = rules["applicable_redeemables_category_limits"]
             most = limits.get(category, rules["applicable_redeemables_per_category_limit"])
-            if most is not None and self._by_category[category] >= most:
+            if self._by_category[category] >= most:
                 return "applicable_redeemables_per_category_limit_exceeded"
         return None
 

@@ -1,15 +1,21 @@
 """Stacking rules and categories: what goes together in one redemption, in which order, and what is left aside."""
 
+import asyncio
+import itertools
 from typing import Any
 
 import httpx
 import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
 from app.sandbox.app import Sandbox
 from tests.sandbox.programme import send
 from tests.sandbox.published import check_answer
 from tests.sandbox.serving import KEYS
 
+NUMBERS = itertools.count()
 MANAGEMENT = {"X-Management-Id": KEYS["X-App-Id"], "X-Management-Token": KEYS["X-App-Token"]}
 
 
@@ -141,7 +147,7 @@ async def test_the_rules_of_a_project_are_made_once(managed: httpx.AsyncClient, 
     ("rules", "status"),
     [
         ({"redeemables_limit": 31}, 400),
-        ({"redeemables_limit": None}, 400),
+        ({"redeemables_limit": "many"}, 400),
         ({"applicable_exclusive_redeemables_limit": 6}, 400),
         ({"applicable_redeemables_limit": 4, "redeemables_limit": 3}, 400),
         ({"redeemables_application_mode": "SOME"}, 400),
@@ -321,3 +327,113 @@ async def test_a_deleted_category_leaves_the_rules(managed: httpx.AsyncClient, r
     await send(managed, "DELETE", f"/v1/categories/{vip}", expect=204)
     assert fates(await tried(managed, "A", "B")) == {"A": 1000, "B": 900}
     assert (await send(managed, "GET", f"{rules_path}/{made['id']}"))["exclusive_categories"] == []
+
+
+class Together(RuleBasedStateMachine):
+    """Codes of three kinds of categories under any stacking rules: tried, redeemed, given back."""
+
+    url: str
+    path: str
+    categories: tuple[str, str, str]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.api = httpx.Client(base_url=self.url, headers={**KEYS, **MANAGEMENT}, timeout=10)
+        self.codes: list[str] = []
+
+    def send(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
+        answer = self.api.request(method, path, json=body)
+        assert answer.status_code < 500, answer.text
+        return dict(answer.json()) if answer.content else {}
+
+    @initialize(
+        codes=st.lists(
+            st.tuples(st.integers(0, 3), st.sampled_from(["ORDER", "ITEMS", "AMOUNT"]), st.integers(0, 100)),
+            min_size=2,
+            max_size=5,
+        )
+    )
+    def there_are_codes(self, codes: list[tuple[int, str, int]]) -> None:
+        for category_, kind, value in codes:
+            name = f"CODE-{next(NUMBERS)}"
+            of = [*self.categories, None][category_]
+            discount: dict[str, Any] = {"type": "PERCENT", "percent_off": value, "effect": f"APPLY_TO_{kind}"}
+            if kind == "AMOUNT":
+                discount = {"type": "AMOUNT", "amount_off": value * 20, "effect": "APPLY_TO_ORDER"}
+            body = {"type": "DISCOUNT_VOUCHER", "discount": discount, "category_id": of, "redemption": {"quantity": 1}}
+            self.send("POST", f"/v1/vouchers/{name}", body)
+            self.codes.append(name)
+
+    @rule(
+        mode=st.sampled_from(["ALL", "PARTIAL"]),
+        sorting=st.sampled_from(["REQUESTED_ORDER", "CATEGORY_HIERARCHY"]),
+        no_effect=st.sampled_from(["SKIP", "REDEEM_ANYWAY"]),
+        once=st.sampled_from(["ONCE", "STACK"]),
+        basis=st.sampled_from(["INITIAL_AMOUNT", "DISCOUNTED_AMOUNT"]),
+        most=st.integers(1, 4),
+        exclusive=st.booleans(),
+    )
+    def the_rules_change(
+        self, mode: str, sorting: str, no_effect: str, once: str, basis: str, most: int, exclusive: bool
+    ) -> None:
+        for each in self.send("GET", self.path)["data"]:
+            if "id" in each:
+                self.send("DELETE", f"{self.path}/{each['id']}")
+        self.send(
+            "POST",
+            self.path,
+            {
+                "redeemables_application_mode": mode,
+                "redeemables_sorting_rule": sorting,
+                "redeemables_no_effect_rule": no_effect,
+                "redeemables_products_application_mode": once,
+                "discount_calculation_mode": basis,
+                "applicable_redeemables_limit": most,
+                "exclusive_categories": [self.categories[0]] if exclusive else [],
+                "joint_categories": [self.categories[1]],
+            },
+        )
+
+    @rule(prices=st.lists(st.integers(0, 5000), min_size=1, max_size=3), unknown=st.booleans())
+    def codes_are_tried_redeemed_and_given_back(self, prices: list[int], unknown: bool) -> None:
+        codes = [*self.codes, *(["NONE"] if unknown else [])]
+        items = [{"source_id": f"thing-{place}", "quantity": 1, "price": each} for place, each in enumerate(prices)]
+        wanted: dict[str, Any] = {
+            "redeemables": [{"object": "voucher", "id": each} for each in codes],
+            "order": {"source_id": f"together-{next(NUMBERS)}", "items": items},
+        }
+        said = self.send("POST", "/v1/validations", wanted)
+        done = self.send("POST", "/v1/redemptions", wanted)
+        assert said["valid"] is ("redemptions" in done), (said, done)
+        if not said["valid"]:
+            return
+        order = done["order"]
+        assert {each["id"]: each["order"]["total_applied_discount_amount"] for each in said["redeemables"]} == {
+            each["voucher"]["code"]: each["order"]["total_applied_discount_amount"] for each in done["redemptions"]
+        }
+        for name in ("inapplicable_redeemables", "skipped_redeemables"):
+            assert {each["id"] for each in said.get(name, [])} == {each["id"] for each in done[name]}
+        assert order["total_amount"] == said["order"]["total_amount"] >= 0
+        assert order.get("total_discount_amount", 0) <= order["amount"] == sum(prices)
+        assert all(each.get("discount_amount", 0) <= each["amount"] for each in order["items"])
+        reference = done.get("parent_redemption", done["redemptions"][0])["id"]
+        undone = self.send("POST", f"/v1/redemptions/{reference}/rollbacks")
+        assert (undone["order"]["total_amount"], undone["order"]["status"]) == (sum(prices), "CANCELED")
+        assert not any("discount_amount" in each for each in undone["order"]["items"])
+        for each in self.codes:
+            assert self.send("GET", f"/v1/vouchers/{each}")["redemption"]["redeemed_quantity"] == 0
+
+    def teardown(self) -> None:
+        self.api.close()
+
+
+async def test_together_they_keep_their_laws(managed: httpx.AsyncClient, rules_path: str) -> None:
+    """A redemption is what the validation said, never more than the order; a rollback restores the order and codes."""
+    Together.url, Together.path = str(managed.base_url), rules_path
+    Together.categories = (
+        await category(managed, "One", 2),
+        await category(managed, "Two", 1),
+        await category(managed, "Three", 3),
+    )
+    limits = settings(max_examples=6, stateful_step_count=5, deadline=None, suppress_health_check=list(HealthCheck))
+    await asyncio.to_thread(run_state_machine_as_test, Together, settings=limits)
