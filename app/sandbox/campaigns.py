@@ -17,6 +17,7 @@ from litestar.params import FromPath
 
 from app.sandbox import (
     async_actions,
+    category_links,
     codes,
     conditions,
     effects,
@@ -61,7 +62,7 @@ EMULATED = {
 }
 PROMOTION = "PROMOTION"
 _KINDS = ("DISCOUNT_COUPONS", "GIFT_VOUCHERS", "LOYALTY_PROGRAM", "PROMOTION", "REFERRAL_PROGRAM")
-ASSIGNMENTS = listed_for("campaign", "campaign.id")
+ASSIGNMENTS = f"{listed_for('campaign', 'campaign.id')}, {category_links.of(category_links.CAMPAIGN)}"
 _MOST_CODES = 10_000
 _TRIES = 20
 
@@ -122,9 +123,7 @@ def _of_every_kind(body: dict[str, Any]) -> dict[str, Any]:
         **validity.read(body),
         "vouchers_count": 0,
         "metadata": mapping(body, "metadata"),
-        "category": text(body, "category"),
         "category_id": None,
-        "categories": [],
         "creation_status": "DONE",
         "vouchers_generation_status": "DONE",
         "protected": False,
@@ -140,7 +139,8 @@ async def _insert(work: Work, body: dict[str, Any], name: str, kind: str, doc: d
         name,
         kind,
         boolean(body, "active") is not False,
-        {field: value for field, value in doc.items() if value is not None or field == "category_id"},
+        {field: value for field, value in doc.items() if value is not None or field == "category_id"}
+        | await category_links.chosen(work, body),
         work.now,
     )
     if row is None:
@@ -297,7 +297,8 @@ def _voucher_template(body: dict[str, Any], kind: str | None) -> tuple[dict[str,
 async def change(work: Work, row: asyncpg.Record, body: dict[str, Any]) -> dict[str, Any]:
     """Change what the request names, in the campaign and in its codes that nobody has got or used yet."""
     doc = dict(row["doc"])
-    doc |= {name: text(body, name) for name in ("description", "category") if name in body}
+    doc |= {name: text(body, name) for name in ("description",) if name in body}
+    doc |= await category_links.chosen(work, body)
     doc |= {name: value for name in ("auto_join", "join_once") if (value := boolean(body, name)) is not None}
     if row["campaign_type"] == "LOYALTY_PROGRAM":
         doc["join_once"] = True

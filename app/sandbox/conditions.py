@@ -9,21 +9,26 @@ back redemptions do not count; a discount on certain products needs one of them 
 # ruff: noqa: S608 - what is put together here are constants; values are parameters
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
 from typing import Any
 
 import asyncpg
 
-from app.sandbox import logic, membership, operators, render, vouchers
+from app.sandbox import applicability, logic, membership, operators, product_collections, render, vouchers
+from app.sandbox.applicability import EVERYTHING, Applicability
+from app.sandbox.applicability import places as applicable
 from app.sandbox.errors import Failure
 from app.sandbox.fidelity import documented, inferred
-from app.sandbox.predicates import COUNTS, Facts, Item, is_true, matches, missing, since
+from app.sandbox.predicates import COUNTS, ITEMS, THINGS, Facts, Item, is_collection, is_true, missing, since
 from app.sandbox.rule_assignments import assigned, insert, remove, rule_found, rule_shown, shown
 from app.sandbox.rule_definitions import names
 from app.sandbox.work import Work
 
 __all__ = ["Subject", "applicable", "assign", "assigned", "items_of", "refusal", "withdraw"]
 Row = Mapping[str, Any]
+APPLICABLE = "applicable_to"
+"""Among what is omitted: that an order must have something that the discount applies to."""
 _LABELS = {"DISCOUNT_VOUCHER": "Discount Coupon", "GIFT_VOUCHER": "Gift Card", "LOYALTY_CARD": "Loyalty Card"}
 
 
@@ -42,10 +47,29 @@ class Subject:
     """Campaign and incentive (voucher or promotion tier) of what the same request has used before this."""
     lock: bool = False
     """Whether this will be carried out: then nobody else may be counted at the same time."""
+    omitted: frozenset[str] = frozenset()
+    """Kinds of rules that are not asked: they hold."""
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What the validation rules of something say to one attempt."""
+
+    failure: Failure | None = None
+    applicability: Applicability = EVERYTHING
+    asked: frozenset[str] = frozenset()
+    """The kinds of rules that were asked."""
+    not_asked: Mapping[str, list[str]] = field(default_factory=dict)
+    """The numbers of the rules that were not asked, by their definitions."""
 
 
 async def refusal(work: Work, related: Sequence[tuple[str, str]], subject: Subject) -> Failure | None:
     """The first violated validation rule of what is assigned to one of these objects, or None."""
+    return (await judge(work, related, subject)).failure
+
+
+async def judge(work: Work, related: Sequence[tuple[str, str]], subject: Subject) -> Judgement:
+    """What the rules say that are assigned to one of these objects: the first violated one, and what is discounted."""
     rows = await work.all(
         "SELECT r.* FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS wanted (kind, id, place) "
         "JOIN validation_rule_assignment a ON a.related_object_type = wanted.kind AND a.related_object_id = wanted.id "
@@ -54,24 +78,38 @@ async def refusal(work: Work, related: Sequence[tuple[str, str]], subject: Subje
         [identifier for _, identifier in related],
     )
     if not rows:
-        return None
+        return Judgement()
     facts = await _facts(work, rows, related, subject)
     label = _LABELS[subject.voucher["type"]] if subject.voucher is not None else "Promotion Tier"
-    return next((failure for row in rows if (failure := judged(row["id"], row["doc"], facts, label))), None)
+    return Judgement(
+        next((failure for row in rows if (failure := judged(row["id"], row["doc"], facts, label))), None),
+        applicability.of([row["doc"] for row in rows], facts.items),
+        frozenset().union(*(names(row["doc"]) for row in rows)) - facts.omitted,
+        {
+            row["id"]: [
+                number
+                for number, rule in row["doc"]["rules"].items()
+                if number != "logic" and rule["name"] in facts.omitted
+            ]
+            for row in rows
+        }
+        if facts.omitted
+        else {},
+    )
 
 
 def judged(rule_id: str, doc: Mapping[str, Any], facts: Facts, label: str = "Discount Coupon") -> Failure | None:
     """What one definition says to these facts. Pure."""
     rules = {number: rule for number, rule in doc["rules"].items() if number != "logic"}
     tree = logic.parse(doc["rules"]["logic"], rules)
-    blamed = logic.culprit(tree, lambda number: is_true(rules[number], facts))
+    blamed = logic.culprit(tree, lambda number: rules[number]["name"] in facts.omitted or is_true(rules[number], facts))
     fallback = (doc.get("error") or {}).get("message")
     if blamed is not None:
         rule = rules[blamed]
         lacking = missing(rule["name"], facts)
         custom = (rule.get("error") or {}).get("message", fallback)
         return lacks(lacking) if lacking else violated(_subject_of(rule["name"]), rule_id, label, custom)
-    chosen = applicable(doc, facts.items)
+    chosen = applicable(doc, facts.items) if APPLICABLE not in facts.omitted else None
     if chosen is None or chosen:
         return None
     return lacks("missing_order") if facts.order is None else violated("order", rule_id, label, fallback)
@@ -90,23 +128,6 @@ def violated(about: str, rule_id: str, label: str, custom: str | None = None) ->
 def lacks(key: str) -> Failure:
     words = key.removeprefix("missing_").replace("_", " ")
     return Failure(400, key, f"Missing {words}", f"{words.capitalize()} is required by a validation rule")
-
-
-def applicable(doc: Mapping[str, Any], items: Sequence[Item]) -> list[int] | None:
-    """The places of the lines that a definition's discount applies to; None: it does not choose among them."""
-    given = doc["applicable_to"]
-    if not given["included"] and not given["excluded"]:
-        return None
-
-    def among(item: Item, things: list[dict[str, Any]]) -> bool:
-        return any(matches(item, thing, thing.get("object") or "product") for thing in things)
-
-    everything = given["included_all"] or not given["included"]
-    return [
-        place
-        for place, item in enumerate(items)
-        if (everything or among(item, given["included"])) and not among(item, given["excluded"])
-    ]
 
 
 async def assign(work: Work, rule_id: str, kind: str, identifier: str, *, force: bool = False) -> asyncpg.Record:
@@ -153,7 +174,7 @@ def _subject_of(name: str) -> str:
 
 
 async def _facts(work: Work, rows: list[asyncpg.Record], related: Sequence[tuple[str, str]], subject: Subject) -> Facts:
-    asked: set[str] = set().union(*(names(row["doc"]) for row in rows))
+    asked: set[str] = set().union(*(names(row["doc"]) for row in rows)) - subject.omitted
     customer, voucher = subject.customer, subject.voucher
     kinds = dict(related)
     campaign = kinds.get("campaign") or (voucher["campaign_id"] if voucher is not None else None)
@@ -166,13 +187,30 @@ async def _facts(work: Work, rows: list[asyncpg.Record], related: Sequence[tuple
         now=work.now,
         customer=customer["doc"] if customer is not None else None,
         order=subject.order,
-        items=await items_of(work, subject.order),
+        items=await items_of(work, subject.order, _collections_named(rows)),
         segments=segments,
         counts=counts,
         held=customer is not None and voucher is not None and voucher["holder_id"] == customer["id"],
         metadata=subject.metadata,
         event=subject.event,
+        omitted=subject.omitted,
     )
+
+
+def _collections_named(rows: list[asyncpg.Record]) -> set[str]:
+    """The collections of products that these definitions are about."""
+    things = [
+        thing
+        for row in rows
+        for number, rule in row["doc"]["rules"].items()
+        if number != "logic" and (rule["name"] in ITEMS or rule["name"] in THINGS)
+        for given in rule["conditions"].values()
+        for thing in operators.values(given)
+    ]
+    things += [
+        thing for row in rows for name in ("included", "excluded") for thing in row["doc"]["applicable_to"][name]
+    ]
+    return {thing["id"] for thing in things if is_collection(thing)}
 
 
 def _segments_named(rows: list[asyncpg.Record]) -> list[str]:
@@ -206,34 +244,25 @@ async def _count(work: Work, name: str, campaign: str | None, incentive: str | N
     return count + sum(wanted in pair for pair in subject.beside)
 
 
-async def items_of(work: Work, order: Mapping[str, Any] | None) -> tuple[Item, ...]:
-    """The lines of an order with what the catalogue knows of their products."""
+async def items_of(
+    work: Work, order: Mapping[str, Any] | None, collections: AbstractSet[str] = frozenset()
+) -> tuple[Item, ...]:
+    """The lines of an order with what the catalogue knows of their products, and which collections have them."""
     lines = (order or {}).get("items") or []
     if not lines:
         return ()
-    wanted = [name for line in lines for name in _product_names(line)]
+    wanted = [name for line in lines for name in product_collections.names_of_product(line)]
     rows = await work.all("SELECT * FROM product WHERE id = ANY($1) OR source_id = ANY($1)", wanted)
     known = {name: row for row in rows for name in (row["source_id"], row["id"]) if name}
-    return tuple(_item(line, known) for line in lines)
+    inside = await product_collections.of_lines(work, lines, collections) if collections else [set()] * len(lines)
+    return tuple(_item(line, known, frozenset(each)) for line, each in zip(lines, inside, strict=True))
 
 
-def _product_names(line: Mapping[str, Any]) -> list[str]:
-    product = line.get("product") or {}
-    names = [line.get("product_id"), product.get("id"), product.get("source_id")]
-    if line.get("related_object") != "sku":
-        names.append(line.get("source_id"))
-    return [name for name in names if isinstance(name, str) and name]
-
-
-def _item(line: Mapping[str, Any], known: Mapping[str, asyncpg.Record]) -> Item:
-    products = _product_names(line)
+def _item(line: Mapping[str, Any], known: Mapping[str, asyncpg.Record], collections: frozenset[str]) -> Item:
+    products = product_collections.names_of_product(line)
     row = next((known[name] for name in products if name in known), None)
     if row is not None:
         products += [row["id"], *([row["source_id"]] if row["source_id"] else [])]
-    sku = line.get("sku") or {}
-    skus = [line.get("sku_id"), sku.get("id"), sku.get("source_id")]
-    if line.get("related_object") == "sku":
-        skus.append(line.get("source_id"))
     doc: Mapping[str, Any] = row["doc"] if row is not None else {}
     quantity = line["quantity"] if line.get("quantity") is not None else 1
     amount, price = line.get("amount"), line.get("price")
@@ -242,12 +271,14 @@ def _item(line: Mapping[str, Any], known: Mapping[str, asyncpg.Record]) -> Item:
     given = (line.get("product") or {}).get("metadata")
     return Item(
         products=frozenset(products),
-        skus=frozenset(name for name in skus if isinstance(name, str) and name),
+        skus=frozenset(product_collections.names_of_sku(line)),
         quantity=quantity,
         amount=amount if amount is not None else (price or 0) * quantity,
         price=price,
         metadata=line.get("metadata") or {},
         product_metadata={**(doc.get("metadata") or {}), **(given if isinstance(given, dict) else {})},
+        collections=collections,
+        name=row["id"] if row is not None else next(iter(products), ""),
     )
 
 

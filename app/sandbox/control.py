@@ -53,7 +53,8 @@ async def health(store: TheStore) -> Response[dict[str, Any]]:
         await (await store.pool()).fetchval("SELECT 1")
     except Exception as error:  # noqa: BLE001 - whatever it is, the answer is the same
         return Response({"status": "down", "database": type(error).__name__}, status_code=503)
-    return Response({"status": "ok", "database": "ok", "time": iso(store.clock.now())})
+    known = {"time": iso(store.clock.now()), "project_id": store.project_id}
+    return Response({"status": "ok", "database": "ok", **known})
 
 
 @get("/sandbox/clock")

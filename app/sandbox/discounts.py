@@ -1,19 +1,20 @@
 """Which codes and promotion tiers of a request apply, why the others do not, and what they take off. No writes here.
 
-documented: the error keys, SKIPPED and INAPPLICABLE, the stacking rules' defaults in mode ALL, more credits than a gift
+documented: the error keys, SKIPPED and INAPPLICABLE, in mode ALL one that fails stops all, more credits than a gift
 card has are `gift_amount_exceeded`. inferred: a code of a disabled campaign is disabled; a code published to one
 customer may be redeemed by another unless a validation rule forbids it; a gift card without `credits` gives what the
 order needs as far as it has it, and never more than the order has left.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 import asyncpg
 
 from app.sandbox import (
+    attempts,
     conditions,
     effects,
     gifts,
@@ -23,32 +24,19 @@ from app.sandbox import (
     referral_programs,
     render,
     sessions,
+    stacking,
+    stacks,
     validity,
     vouchers,
 )
+from app.sandbox.applicability import EVERYTHING, Applicability
 from app.sandbox.conditions import Subject
-from app.sandbox.errors import Failure, NotEmulated, invalid_payload, not_found
+from app.sandbox.errors import Failure, invalid_payload, not_found
 from app.sandbox.fidelity import inferred
+from app.sandbox.item_shares import Line, Scope
 from app.sandbox.read import integer, mapping, one_of, required_text, text
 from app.sandbox.work import Work
 
-STACKING_RULES: dict[str, Any] = {
-    "redeemables_limit": 30,
-    "applicable_redeemables_limit": 5,
-    "applicable_redeemables_per_category_limit": 1,
-    "applicable_redeemables_category_limits": {},
-    "applicable_exclusive_redeemables_limit": 1,
-    "applicable_exclusive_redeemables_per_category_limit": 1,
-    "exclusive_categories": [],
-    "joint_categories": [],
-    "redeemables_application_mode": "ALL",
-    "redeemables_sorting_rule": "REQUESTED_ORDER",
-    "redeemables_products_application_mode": "STACK",
-    "redeemables_no_effect_rule": "REDEEM_ANYWAY",
-    "no_effect_skip_categories": [],
-    "no_effect_redeem_anyway_categories": [],
-    "redeemables_rollback_order_mode": "WITH_ORDER",
-}
 _KINDS = ("voucher", "promotion_tier", "promotion_stack")
 
 
@@ -81,8 +69,31 @@ class Outcome:
     tier: Mapping[str, Any] | None = None
     credits: int = 0
     """What it takes off a gift card."""
+    applicability: Applicability = EVERYTHING
+    """Which lines it works on."""
+    asked: frozenset[str] = frozenset()
+    """The kinds of validation rules that were asked."""
+    not_asked: Mapping[str, list[str]] = field(default_factory=dict)
+    """The numbers of the rules that were not asked, by their definitions."""
+    stack: Mapping[str, Any] | None = None
+    """The promotion stack that it is used by."""
+    wanted: Redeemable | None = None
+    """What the request says of a voucher."""
     purchase: purchases.Purchase | None = None
     """What a loyalty card buys."""
+
+    @property
+    def without_effect(self) -> bool:
+        """Whether it takes nothing off an order; what adds free units does something."""
+        units = self.discount is not None and self.discount["type"] == "UNIT"
+        return self.order is not None and not units and not self.order.get("total_applied_discount_amount")
+
+    @property
+    def categories(self) -> list[dict[str, Any]]:
+        used = self.tier if self.tier is not None else self.voucher
+        own: list[dict[str, Any]] = list(used["categories"]) if used is not None else []
+        of_stack = self.stack["categories"] if self.stack is not None else []
+        return own + [each for each in of_stack if each["id"] not in {mine["id"] for mine in own}]
 
     @property
     def applies(self) -> bool:
@@ -112,7 +123,7 @@ class Outcome:
         return {"discount": discount} if discount is not None else {"gift": {"credits": self.credits}}
 
 
-def read_redeemables(body: dict[str, Any]) -> list[Redeemable]:
+def read_redeemables(body: dict[str, Any], rules: Mapping[str, Any] = stacking.DEFAULTS) -> list[Redeemable]:
     """What a request wants to use, checked for what the sandbox can do."""
     given = body.get("redeemables")
     if given is None:
@@ -121,8 +132,8 @@ def read_redeemables(body: dict[str, Any]) -> list[Redeemable]:
         raise invalid_payload("Property .redeemables must be array")
     if not given:
         raise invalid_payload("Property .redeemables must NOT have fewer than 1 items")
-    if len(given) > STACKING_RULES["redeemables_limit"]:
-        raise invalid_payload("Property .redeemables_limit must be <= 30")
+    if len(given) > (most := rules["redeemables_limit"]):
+        raise invalid_payload(f"Property .redeemables_limit must be <= {most}")
     wanted = []
     for place, item in enumerate(given):
         at = f".redeemables[{place}]"
@@ -132,8 +143,6 @@ def read_redeemables(body: dict[str, Any]) -> list[Redeemable]:
             if item.get(name) is None:
                 raise invalid_payload(f"Property {at} should have required property '{name}'")
         kind = one_of(item, "object", _KINDS, at=at)
-        if kind == "promotion_stack":
-            raise NotEmulated("A redeemable of the kind promotion_stack")
         credits_ = integer(mapping(item, "gift", at=at), "credits", at=f"{at}.gift")
         reward = mapping(item, "reward", at=at)
         points = integer(reward, "points", least=1, at=f"{at}.reward")
@@ -141,11 +150,15 @@ def read_redeemables(body: dict[str, Any]) -> list[Redeemable]:
         wanted.append(Redeemable(str(kind), required_text(item, "id", at=at), credits_, bought, points))
     if len({(each.kind, each.id) for each in wanted}) < len(wanted):
         raise _repeated()
+    if len(wanted) > 1 and any(each.kind == "promotion_stack" for each in wanted):
+        details = "Promotion Stack cannot be use with other redeemables"
+        raise Failure(400, "invalid_redeemables", "Invalid redeemables", details)
     return wanted
 
 
 def _repeated() -> Failure:
-    return Failure(400, "duplicated_redeemables", "Duplicated redeemables", "Each redeemable may be given once")
+    details = "Duplicated redeemables detected in one redemption"
+    return Failure(400, "duplicated_redeemables", "Duplicated redeemables detected", details)
 
 
 async def evaluate(
@@ -157,33 +170,32 @@ async def evaluate(
     session: str | None = None,
     customer: asyncpg.Record | None = None,
     metadata: dict[str, Any] | None = None,
+    omitted: frozenset[str] = frozenset(),
 ) -> list[Outcome]:
-    """Try them in the order of the request, each on what the ones before it left; mode ALL.
+    """Try them one after the other, each on what the ones before it left, as the stacking rules say; so ordered.
 
-    `session` is the key whose own locks do not count; `metadata` is that of the redemption.
+    `session` is the key whose own locks do not count; `metadata` is that of the redemption; `omitted` are kinds of
+    validation rules that are not asked.
     """
     if lock:  # always in one order, so that two requests for the same codes do not wait for each other
         codes = [each.id for each in wanted if each.kind == "voucher"] + await purchases.cards_filled(work, wanted)
         await work.run("SELECT 1 FROM voucher WHERE code = ANY($1) OR id = ANY($1) ORDER BY code FOR UPDATE", codes)
         await purchases.lock_products(work, wanted)
-    outcomes: list[Outcome] = []
-    current, applied = order, 0
-    seen: set[str] = set()
-    for each in wanted:
-        full = applied >= STACKING_RULES["applicable_redeemables_limit"]
-        beside = [used for outcome in outcomes if outcome.applies and (used := outcome.incentive)]
-        subject = Subject(customer, current, metadata=metadata, beside=beside, lock=lock)
-        outcome = await try_one(work, each, subject, session=session, full=full)
-        if outcome.voucher is not None:
-            identifier = outcome.voucher["id"]
-            if identifier in seen:  # once by its code and once by its id
-                outcome = replace(outcome, error=_repeated())
-            seen.add(identifier)
-        outcomes.append(outcome)
-        if outcome.applies:
-            applied += 1
-            current = outcome.order or current
-    if any(outcome.error for outcome in outcomes):
+    found = [each for one in wanted for each in await _looked_up(work, one)]
+    given = Subject(customer, order, metadata=metadata, lock=lock, omitted=omitted)
+
+    async def tried(each: Outcome, so_far: attempts.SoFar, skip: str | None) -> Outcome:
+        beside = [used for outcome in so_far.outcomes if outcome.applies and (used := outcome.incentive)]
+        subject = replace(given, order=so_far.order, beside=beside)
+        outcome = await try_one(work, each, subject, session=session, skip=skip, discounted=so_far.discounted)
+        identifiers = {earlier.voucher["id"] for earlier in so_far.outcomes if earlier.voucher is not None}
+        if outcome.voucher is not None and outcome.voucher["id"] in identifiers:  # once by its code, once by its id
+            return replace(outcome, error=_repeated())
+        return outcome
+
+    outcomes = await attempts.all_of(found, order, work.stacking, tried)
+    failed = any(outcome.error for outcome in outcomes)
+    if failed and work.stacking["redeemables_application_mode"] == "ALL":
         outcomes = [
             outcome
             if outcome.error
@@ -193,74 +205,128 @@ async def evaluate(
     return outcomes
 
 
-async def try_one(
-    work: Work, wanted: Redeemable, subject: Subject, *, session: str | None = None, full: bool = False
-) -> Outcome:
-    """What one redeemable does to the order of who tries it. `full`: there is no room for more that apply."""
-    order = dict(subject.order) if subject.order is not None else None
-    voucher: Mapping[str, Any] | None = None
-    tier: Mapping[str, Any] | None = None
+async def _looked_up(work: Work, wanted: Redeemable) -> list[Outcome]:
+    """What a redeemable names, before it is tried: itself, or the tiers of a stack."""
+    if wanted.kind == "promotion_stack":
+        stack = await stacks.found(work, wanted.id)
+        tiers = await promotion_tiers.all_of(work, stack["tier_ids"])
+        return [Outcome(tier["id"], None, None, None, kind="promotion_tier", tier=tier, stack=stack) for tier in tiers]
     if wanted.kind == "promotion_tier":
         tier = await promotion_tiers.find(work, wanted.id)
-        error = promotion_tiers.refusal(tier, wanted.id, work.now)
-    else:
-        voucher = await vouchers.find(work, wanted.id)
-        error = refusal(voucher, wanted.id, work.now)
+        error = not_found("promotion_tier", wanted.id) if tier is None else None
+        return [Outcome(wanted.id, None, None, error, kind=wanted.kind, tier=tier)]
+    voucher = await vouchers.find(work, wanted.id)
+    error = not_found("voucher", wanted.id) if voucher is None else None
+    return [Outcome(wanted.id, voucher, None, error, wanted=wanted)]
+
+
+async def try_one(
+    work: Work,
+    looked_up: Outcome,
+    subject: Subject,
+    *,
+    session: str | None = None,
+    skip: str | None = None,
+    discounted: frozenset[int] = frozenset(),
+) -> Outcome:
+    """What one redeemable does to the order of who tries it.
+
+    `skip` is the key of the reason for which it is left aside if nothing is wrong with it; `discounted` are the places
+    of the lines that others of the request have taken something off.
+    """
+    order = dict(subject.order) if subject.order is not None else None
+    voucher, tier, error = looked_up.voucher, looked_up.tier, looked_up.error
+    if error is None and tier is not None:
+        error = promotion_tiers.refusal(tier, looked_up.code, work.now)
+    elif error is None:
+        error = refusal(voucher, looked_up.code, work.now)
         if error is None and voucher is not None and voucher["type"] == "LOYALTY_CARD":
-            return await _bought(work, wanted, voucher, subject, full=full)
+            return await _bought(work, looked_up, voucher, subject, skip)
         if error is None and voucher is not None and voucher["quantity"] is not None:
             taken = voucher["redeemed_quantity"] + await sessions.held(work, voucher["id"], besides=session)
-            error = quantity_exceeded(wanted.id) if taken >= voucher["quantity"] else None
+            error = quantity_exceeded(looked_up.code) if taken >= voucher["quantity"] else None
         if error is None and voucher is not None:
             error = referral_programs.refusal(voucher, subject.customer)
-    outcome = Outcome(wanted.id, voucher, None, error, kind=wanted.kind, tier=tier)
+    outcome = replace(looked_up, error=error)
     if error is None and (used := outcome.incentive):
         campaign_id, identifier = used
-        related = [(wanted.kind, identifier), *([("campaign", campaign_id)] if campaign_id else [])]
-        outcome = replace(outcome, error=await conditions.refusal(work, related, replace(subject, voucher=voucher)))
+        related = [(outcome.kind, identifier), *([("campaign", campaign_id)] if campaign_id else [])]
+        judgement = await conditions.judge(work, related, replace(subject, voucher=voucher))
+        outcome = replace(
+            outcome,
+            error=judgement.failure,
+            applicability=judgement.applicability,
+            asked=judgement.asked,
+            not_asked=judgement.not_asked,
+        )
     if outcome.error is not None:
         return outcome
-    if full:
-        return replace(outcome, skipped="applicable_redeemables_limit_exceeded")
+    if skip is not None:
+        return replace(outcome, skipped=skip)
     try:
         if voucher is not None and voucher["type"] == "GIFT_VOUCHER":
-            credits_, after = await _spend(work, voucher, wanted, order, session)
-            return replace(outcome, credits=credits_, order=after)
-        discount = outcome.discount
-        assert discount is not None
-        return replace(outcome, order=await taken_off(work, order, discount) if order is not None else None)
+            credits_, after = await _spend(work, voucher, outcome, order, session)
+            outcome = replace(outcome, credits=credits_, order=after)
+        elif order is not None:
+            outcome = replace(outcome, order=await _discounted_by(work, outcome, order, discounted))
     except Failure as failure:
         return replace(outcome, error=failure)
+    if outcome.without_effect and stacking.skips_without_effect(outcome.categories, work.stacking):
+        return replace(outcome, order=None, credits=0, skipped="no_effect")
+    return outcome
 
 
-async def _bought(work: Work, wanted: Redeemable, card: Mapping[str, Any], subject: Subject, *, full: bool) -> Outcome:
+async def _bought(
+    work: Work, looked_up: Outcome, card: Mapping[str, Any], subject: Subject, skip: str | None
+) -> Outcome:
     """What a loyalty card buys, and the order after it."""
+    wanted = looked_up.wanted
+    assert wanted is not None
     try:
         purchase = await purchases.tried(work, card, wanted.reward, wanted.points, subject)
     except Failure as failure:
-        return Outcome(wanted.id, card, None, failure)
-    skipped = "applicable_redeemables_limit_exceeded" if full else None
-    return Outcome(wanted.id, card, None if full else purchase.order, None, skipped, purchase=purchase)
+        return replace(looked_up, error=failure)
+    return replace(looked_up, order=None if skip else purchase.order, skipped=skip, purchase=purchase)
+
+
+async def _discounted_by(
+    work: Work, outcome: Outcome, order: dict[str, Any], discounted: frozenset[int]
+) -> dict[str, Any]:
+    discount, scope = outcome.discount, outcome.applicability.scope
+    assert discount is not None
+    if discounted and work.stacking["redeemables_products_application_mode"] == "ONCE":
+        everything = Scope({place: Line() for place in range(len(order.get("items") or []))})
+        scope = (scope or everything).without(discounted)
+    initial = stacking.by_initial_amount(outcome.categories, work.stacking)
+    return await taken_off(work, order, discount, scope=scope, initial=initial)
 
 
 async def _spend(
-    work: Work, card: Mapping[str, Any], wanted: Redeemable, order: dict[str, Any] | None, session: str | None
+    work: Work, card: Mapping[str, Any], outcome: Outcome, order: dict[str, Any] | None, session: str | None
 ) -> tuple[int, dict[str, Any] | None]:
     """How many credits go off the card, and the order after them."""
+    wanted = outcome.wanted.credits if outcome.wanted is not None else None
     there = render.gift(card)["balance"] - await gifts.locked(work, card, session)
-    if wanted.credits is None and order is None:
-        raise Failure(400, "missing_amount", "order amount was not specified", wanted.id)
+    if wanted is None and order is None:
+        raise Failure(400, "missing_amount", "order amount was not specified", outcome.code)
     room = there if order is None else effects.left(order)
-    credits_ = min(there, room) if wanted.credits is None else wanted.credits
-    if credits_ > there or (there <= 0 and wanted.credits is None and room):
-        raise gifts.exceeded(wanted.id)
+    credits_ = min(there, room) if wanted is None else wanted
+    if credits_ > there or (there <= 0 and wanted is None and room):
+        raise gifts.exceeded(outcome.code)
     if order is None:
         return credits_, None
     credits_ = min(credits_, room)
     return credits_, effects.off_order(order, credits_)
 
 
-async def taken_off(work: Work, order: dict[str, Any], discount: Mapping[str, Any]) -> dict[str, Any]:
+async def taken_off(
+    work: Work,
+    order: dict[str, Any],
+    discount: Mapping[str, Any],
+    *,
+    scope: Scope | None = None,
+    initial: bool = False,
+) -> dict[str, Any]:
     """The order after one more discount, with what the catalogue says of free units."""
     products: dict[str, Mapping[str, Any]] = {}
     for unit in effects.units(discount):
@@ -274,7 +340,17 @@ async def taken_off(work: Work, order: dict[str, Any], discount: Mapping[str, An
                 "name": row["doc"].get("name"),
                 "price": row["doc"].get("price"),
             }
-    return effects.apply(order, discount, products)
+    return effects.apply(order, discount, products, scope=scope, initial=initial)
+
+
+def why_none_applies(outcomes: list[Outcome], rules: Mapping[str, Any]) -> Outcome:
+    """What a redemption that uses nothing is refused for: in mode ALL the first that failed, else that none applies."""
+    failed = next((outcome for outcome in outcomes if outcome.error), None)
+    if failed is not None and (rules["redeemables_application_mode"] == "ALL" or len(outcomes) == 1):
+        return failed
+    details = "None of the redeemables can be applied"
+    error = Failure(400, "no_applicable_redeemables", "No applicable redeemables", details)
+    return replace(failed or outcomes[0], error=error, skipped=None)
 
 
 def refusal(voucher: Mapping[str, Any] | None, code: str, now: datetime) -> Failure | None:

@@ -124,7 +124,7 @@ async def estimate(
     for rule in rules:
         if in_time(rule["doc"], campaign["doc"], work.now, work.config.time_zone):
             loyalty = rule["doc"]["loyalty"]
-            basis = Basis(order, customer, matches=await targets.matcher(work, loyalty))
+            basis = Basis(order, customer, matches=await targets.matcher(work, loyalty, order))
             total += mapped(points(loyalty, order, basis), tiering.mapping_of(tier, "earning_rules", rule["id"]))
     return total
 
@@ -156,7 +156,7 @@ class _Giving:
             order,
             self._customer["doc"]["metadata"],
             (self._custom_event or {}).get("metadata"),
-            await targets.matcher(self._work, loyalty),
+            await targets.matcher(self._work, loyalty, order),
         )
         base = points(loyalty, order, basis)
         return mapped(base, self._mapping) if base else 0
@@ -273,7 +273,7 @@ FIDELITY = (
     documented(
         "**Earning** on `order.paid`, on a custom event by its name, on entering a segment, on tier "
         "events: `FIXED` and every proportional type (order amounts, order, customer and event metadata, "
-        "quantity and amounts of items by product or SKU, `applicable_to`, free items left out, an item "
+        "quantity and amounts of items by product, SKU or collection, `applicable_to`, free items left out, an item "
         "counted once); start, end (else the programme's), time frames, days and hours, on and off; every "
         "rule that matches fires; `auto_join` publishes a card first; rules are changed and deleted"
     ),

@@ -24,6 +24,8 @@ from app.sandbox.fidelity import documented, inferred
 from app.sandbox.store import Store
 from app.sandbox.work import CALL, Call
 
+_KEYS = ("x-app-id", "x-app-token")
+_MANAGEMENT_KEYS = ("x-management-id", "x-management-token")
 API = ("/v1/", "/v2/", "/client/", "/management/", "/segmentio/")
 LARGEST_BODY = 10 * 2**20
 _LOGGED_BODY = 64 * 2**10
@@ -91,8 +93,10 @@ class Edge:
         config = self.store.config
         if path.startswith("/segmentio/"):
             return None if segmentio.allowed(headers, config) else segmentio.unauthorized()
-        if path.startswith(("/v1/", "/v2/")):
-            given = headers.get("x-app-id", ""), headers.get("x-app-token", "")
+        managed = path.startswith("/management/") and "/stacking-rules" in path  # the rest of it is 501 for everybody
+        if managed or path.startswith(("/v1/", "/v2/")):
+            names = _MANAGEMENT_KEYS if managed else _KEYS
+            given = headers.get(names[0], ""), headers.get(names[1], "")
             wanted = config.application_id, config.secret_key
             if not all(hmac.compare_digest(a.encode(), b.encode()) for a, b in zip(given, wanted, strict=True)):
                 return Failure(401, "unauthorized", "Unauthorized")
@@ -221,6 +225,7 @@ FIDELITY = (
         '401 `{"code":401,"key":"unauthorized","message":"Unauthorized"}`',
         "for `/v1` (documented for management)",
     ),
+    inferred("`X-Management-Id` and `X-Management-Token` on the management API: they are the keys of `/v1`"),
     documented(
         "`X-Rate-Limit-*` on every answer; over a limit 429 with `Retry-After` and `X-Rate-Limit-Type`, "
         "nothing done. Limits are off until `POST /sandbox/limits` switches them on; the Segment door has "

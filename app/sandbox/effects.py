@@ -8,18 +8,19 @@ discounted; a percentage of a line is one of what earlier discounts left of it; 
 """
 
 from collections.abc import Mapping
-from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from app.sandbox.errors import Failure, NotEmulated, invalid_payload
 from app.sandbox.fidelity import documented, inferred
 from app.sandbox.ids import new_id
+from app.sandbox.item_shares import Line, Scope, basis, quantity_of, shares, subtotal_of, wanted_off
 from app.sandbox.read import integer, number, one_of, required_text, text
 
 Order = dict[str, Any]
 Item = dict[str, Any]
 Products = Mapping[str, Mapping[str, Any]]
 """Products of the catalogue by what a unit discount calls them."""
+
 
 _ON_ITEMS = {
     "AMOUNT": (
@@ -111,8 +112,18 @@ def units(discount: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [dict(each) for each in discount.get("units") or [discount]]
 
 
-def apply(order: Order, discount: Mapping[str, Any], products: Products | None = None) -> Order:
+def apply(
+    order: Order,
+    discount: Mapping[str, Any],
+    products: Products | None = None,
+    *,
+    scope: Scope | None = None,
+    initial: bool = False,
+) -> Order:
     """The order after one more discount; `…applied…` amounts are those of this discount alone.
+
+    `scope` says on which lines a discount on items works, by default on all; `initial` that a percentage is one of the
+    amount before all discounts.
 
     Raises:
         Failure: a discount on items of an order that has none.
@@ -122,15 +133,22 @@ def apply(order: Order, discount: Mapping[str, Any], products: Products | None =
     if discount["type"] == "UNIT":
         return _with_units(order, discount, products or {})
     if discount["effect"] == "APPLY_TO_ORDER":
-        return off_order(order, _wanted(left(order), discount))
+        return off_order(order, wanted_off(basis(order["amount"], left(order), discount, initial=initial), discount))
     if not any(item.get("amount") for item in order["items"]):
         raise Failure(400, "missing_order_items", "order items were not specified")
     limit = min(left(order), discount.get("aggregated_amount_limit", left(order)))
-    items = []
-    for item, wanted in zip(order["items"], _shares(order["items"], discount), strict=True):
-        off = min(wanted, limit, _subtotal(item))
+    items = list(order["items"])
+    scope = scope or Scope({place: Line() for place in range(len(items))})
+    shared = [most for _, most in scope.shared]
+    wanted = shares([(items[place], line) for place, line in scope.lines.items()], discount, initial=initial)
+    for (place, line), off in zip(scope.lines.items(), wanted, strict=True):
+        groups = [group for group, (places, _) in enumerate(scope.shared) if place in places]
+        caps = [off, limit, subtotal_of(items[place]), *(shared[group] for group in groups)]
+        off = min(caps if line.amount_limit is None else [*caps, line.amount_limit])
         limit -= off
-        items.append(_off_item(item, off))
+        for group in groups:
+            shared[group] -= off
+        items[place] = _off_item(items[place], off)
     return _summed({**order, "items": items})
 
 
@@ -146,41 +164,6 @@ def left(order: Order) -> int:
     return max(0, int(order["amount"]) - int(order.get("total_discount_amount", 0)))
 
 
-def _wanted(amount: int, discount: Mapping[str, Any]) -> int:
-    """What a discount wants to take off this amount."""
-    if discount["type"] == "FIXED":
-        return max(0, amount - int(discount["fixed_amount"]))
-    if discount["type"] == "AMOUNT":
-        wanted = int(discount["amount_off"])
-    else:
-        wanted = _half_up(Decimal(amount) * Decimal(str(discount["percent_off"])) / 100)
-        wanted = min(wanted, discount.get("amount_limit", wanted))
-    return int(min(wanted, discount.get("aggregated_amount_limit", wanted)))
-
-
-def _shares(items: list[Item], discount: Mapping[str, Any]) -> list[int]:
-    """What a discount on items wants to take off each line."""
-    kind, effect = discount["type"], discount["effect"]
-    if kind == "PERCENT":
-        return [_wanted(_subtotal(item), discount) for item in items]
-    if kind == "FIXED":
-        fixed = int(discount["fixed_amount"])
-        return [max(0, _subtotal(item) - fixed * _quantity(item)) for item in items]
-    amount = int(discount["amount_off"])
-    if effect == "APPLY_TO_ITEMS":
-        return [amount for _ in items]
-    if effect == "APPLY_TO_ITEMS_BY_QUANTITY":
-        return [amount * _quantity(item) for item in items]
-    weights = [_subtotal(item) if effect == "APPLY_TO_ITEMS_PROPORTIONALLY" else _quantity(item) for item in items]
-    shares, given, counted, whole = [], 0, 0, sum(weights)
-    for weight in weights:
-        counted += weight
-        upto = _half_up(Decimal(amount) * counted / whole) if whole else 0
-        shares.append(upto - given)
-        given = upto
-    return shares
-
-
 def _with_units(order: Order, discount: Mapping[str, Any], products: Products) -> Order:
     items = [dict(item) for item in order["items"]]
     amount, room = int(order["amount"]), left(order)
@@ -188,7 +171,7 @@ def _with_units(order: Order, discount: Mapping[str, Any], products: Products) -
         product = products.get(unit["unit_type"])
         place = next((place for place, item in enumerate(items) if _is_of(item, unit["unit_type"], product)), None)
         item = items[place] if place is not None else _free_item(unit["unit_type"], product)
-        there, free, taken = _quantity(item), int(unit["unit_off"]), int(item.get("discount_quantity", 0))
+        there, free, taken = quantity_of(item), int(unit["unit_off"]), int(item.get("discount_quantity", 0))
         found = min(free, max(0, there - taken)) if unit["effect"] == "ADD_MISSING_ITEMS" else 0
         changed = {
             **item,
@@ -202,7 +185,7 @@ def _with_units(order: Order, discount: Mapping[str, Any], products: Products) -
             grown = price * (free - found)
             amount, room = amount + grown, room + grown
             changed |= {"price": price, "initial_amount": item.get("initial_amount", worth), "amount": worth + grown}
-            changed["subtotal_amount"] = _subtotal(changed)
+            changed["subtotal_amount"] = subtotal_of(changed)
             off = max(0, min(price * free, changed["subtotal_amount"], room))
             room -= off
             changed = _off_item(changed, off)
@@ -282,8 +265,8 @@ def sent_again(before: Order, items: list[Item]) -> Order:
             kept.append(item)
             continue
         waiting.remove(stored)
-        quantities = {_quantity(stored), stored.get("initial_quantity")}
-        if _quantity(item) in quantities and item.get("price") in {None, stored.get("price")}:
+        quantities = {quantity_of(stored), stored.get("initial_quantity")}
+        if quantity_of(item) in quantities and item.get("price") in {None, stored.get("price")}:
             kept.append({**item, **stored, **({"metadata": item["metadata"]} if "metadata" in item else {})})
         else:
             kept.append(_off_item(item, min(stored.get("discount_amount", 0), item.get("amount", 0)), applied=False))
@@ -319,19 +302,6 @@ def _summed(order: Order) -> Order:
     return made
 
 
-def _subtotal(item: Item) -> int:
-    return max(0, int(item.get("amount", 0)) - int(item.get("discount_amount", 0)))
-
-
-def _quantity(item: Item) -> int:
-    quantity = item.get("quantity")
-    return 1 if quantity is None else int(quantity)
-
-
-def _half_up(value: Decimal) -> int:
-    return int(value.quantize(Decimal(1), ROUND_HALF_UP))
-
-
 def _without(values: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if name not in names}
 
@@ -343,9 +313,8 @@ FIDELITY = (
         "`aggregated_amount_limit`; the amounts of order and lines"
     ),
     inferred(
-        "all lines of an order are discounted, those too that `applicable_to` of a validation rule leaves "
-        "out; shares are rounded so that they add up; no items is `missing_order_items`; free units of a "
-        "product that the catalogue has not are added without a price"
+        "without `applicable_to` all lines of an order are discounted; shares are rounded so that they add up; no "
+        "items is `missing_order_items`; free units of a product that the catalogue has not are added without a price"
     ),
     inferred("percentages round half up"),
 )

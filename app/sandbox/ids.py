@@ -31,6 +31,7 @@ _LETTERS = {
     "pc": 24,
     "del": 24,
     "promo": 24,
+    "stack": 24,
     "rh": 18,
     "ssn": 32,
 }

@@ -56,6 +56,10 @@ class Item:
     price: int | None
     metadata: Mapping[str, Any]
     product_metadata: Mapping[str, Any]
+    collections: frozenset[str] = frozenset()
+    """The ids of those collections of products that it is in and that the rules name."""
+    name: str = ""
+    """One name for its product: its id, where the catalogue has it."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,8 @@ class Facts:
     """The redemption's."""
     event: Mapping[str, Any] | None = None
     """The custom event's metadata."""
+    omitted: frozenset[str] = frozenset()
+    """Kinds of rules that are not asked."""
 
 
 def since(name: str, now: datetime) -> datetime | None:
@@ -144,8 +150,15 @@ def _in_segments(operator: str, given: Any, facts: Facts) -> bool:
     return inside is (operators.canonical(operator) in {"$is", "$in"})
 
 
+def is_collection(thing: Any) -> bool:
+    """Whether a condition names a collection of products in place of a product."""
+    return isinstance(thing, dict) and "products_collection" in {thing.get("object"), thing.get("type")}
+
+
 def matches(item: Item, thing: Any, kind: str = "product") -> bool:
-    """Whether a line is of this product or SKU, given as an object with its ids or as one id."""
+    """Whether a line is of this product or SKU, or in this collection, given as an object with its ids or as one id."""
+    if is_collection(thing):
+        return thing["id"] in item.collections
     wanted = {thing.get("id"), thing.get("source_id")} if isinstance(thing, dict) else {thing}
     named = item.skus if kind == "sku" else item.products | item.skus
     return not named.isdisjoint(wanted - {None, ""})

@@ -7,7 +7,8 @@ of a SKU its `sku`; text is compared without regard to case. Conditions by days 
 
 # ruff: noqa: S608 - what is put together here are constants and columns of an allow-list; values are parameters
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import datetime
 from typing import Any
 
@@ -32,11 +33,6 @@ _FIELDS = (
 )
 
 
-async def ids(work: Work, reference: str) -> set[str]:
-    """The ids of the products and SKUs that are in this collection now."""
-    return {each["id"] for each in await members(work, await found(work, reference))}
-
-
 async def members(work: Work, collection: asyncpg.Record) -> list[dict[str, Any]]:
     """The products and SKUs of a collection, newest first; a SKU carries its product."""
     wanted = [each["id"] for each in collection["doc"].get("products", [])]
@@ -49,6 +45,58 @@ async def members(work: Work, collection: asyncpg.Record) -> list[dict[str, Any]
     if collection["type"] == "AUTO_UPDATE":
         rows = [row for row in rows if _matches(collection["doc"]["filter"], row)]
     return sorted(rows, key=lambda row: (row["created_at"], row["id"]), reverse=True)
+
+
+async def of_lines(work: Work, lines: Sequence[Mapping[str, Any]], wanted: AbstractSet[str]) -> list[set[str]]:
+    """For each line of an order: which of these collections have its product or SKU. One that is gone has nothing."""
+    collections = await work.all("SELECT * FROM product_collection WHERE id = ANY($1)", list(wanted))
+    if not collections:
+        return [set() for _ in lines]
+    skus_named = [name for line in lines for name in names_of_sku(line)]
+    variants = await work.all("SELECT * FROM sku WHERE id = ANY($1) OR source_id = ANY($1)", skus_named)
+    named = [name for line in lines for name in names_of_product(line)]
+    parents = await work.all(
+        "SELECT * FROM product WHERE id = ANY($1) OR source_id = ANY($1) OR id = ANY($2)",
+        *(named, [row["product_id"] for row in variants]),
+    )
+    of_sku = {name: row for row in variants for name in (row["source_id"], row["id"]) if name}
+    of_product = {name: row for row in parents for name in (row["source_id"], row["id"]) if name}
+    inside: dict[str, set[str]] = {}
+    for row in (*parents, *variants):
+        whole = render.sku(row) if "product_id" in row else render.product(row)
+        inside[row["id"]] = {each["id"] for each in collections if _has_member(each, whole)}
+    answers = []
+    for line in lines:
+        sku = next((of_sku[name] for name in names_of_sku(line) if name in of_sku), None)
+        product = next((of_product[name] for name in names_of_product(line) if name in of_product), None)
+        if product is None and sku is not None:
+            product = of_product.get(sku["product_id"])
+        answers.append({each for row in (product, sku) if row is not None for each in inside[row["id"]]})
+    return answers
+
+
+def _has_member(collection: asyncpg.Record, whole: dict[str, Any]) -> bool:
+    if collection["type"] == "AUTO_UPDATE":
+        return _matches(collection["doc"]["filter"], whole)
+    return any(each["id"] == whole["id"] for each in collection["doc"].get("products", []))
+
+
+def names_of_product(line: Mapping[str, Any]) -> list[str]:
+    """All that a line of an order calls its product."""
+    product = line.get("product") or {}
+    names = [line.get("product_id"), product.get("id"), product.get("source_id")]
+    if line.get("related_object") != "sku":
+        names.append(line.get("source_id"))
+    return [name for name in names if isinstance(name, str) and name]
+
+
+def names_of_sku(line: Mapping[str, Any]) -> list[str]:
+    """All that a line of an order calls its SKU."""
+    sku = line.get("sku") or {}
+    names = [line.get("sku_id"), sku.get("id"), sku.get("source_id")]
+    if line.get("related_object") == "sku":
+        names.append(line.get("source_id"))
+    return [name for name in names if isinstance(name, str) and name]
 
 
 async def found(work: Work, reference: str, *, lock: bool = False) -> asyncpg.Record:

@@ -12,7 +12,7 @@ from typing import Any
 
 import asyncpg
 
-from app.sandbox import conditions, effects, render, validity
+from app.sandbox import category_links, conditions, effects, render, validity
 from app.sandbox.errors import Failure, NotEmulated, invalid_payload, not_found
 from app.sandbox.fidelity import documented, inferred
 from app.sandbox.ids import new_id
@@ -21,8 +21,10 @@ from app.sandbox.rule_assignments import listed_for
 from app.sandbox.work import Work
 
 SELECT = f"""
-  SELECT t.*, {listed_for("promotion_tier", "t.id")}, c.name AS campaign, c.active AS campaign_active,
-    c.doc AS campaign_doc, s.redeemed, s.orders_amount, s.orders_discount
+  SELECT t.*, {listed_for("promotion_tier", "t.id")},
+    {category_links.of("t.doc ->> 'category_id'", "c.doc ->> 'category_id'")},
+    c.name AS campaign, c.active AS campaign_active, c.doc AS campaign_doc, s.redeemed,
+    s.orders_amount, s.orders_discount
   FROM promotion_tier t JOIN campaign c ON c.id = t.campaign_id
   CROSS JOIN LATERAL (
     SELECT count(*) AS redeemed,
@@ -44,6 +46,11 @@ async def found(work: Work, reference: str) -> asyncpg.Record:
     return row
 
 
+async def all_of(work: Work, ids: list[str]) -> list[asyncpg.Record]:
+    """The tiers with these ids, in this order."""
+    return await work.all(f"{SELECT} WHERE t.id = ANY($1) ORDER BY array_position($1, t.id)", ids)
+
+
 async def of_campaign(work: Work, campaign_id: str) -> list[asyncpg.Record]:
     """The tiers of a promotion in the order in which they apply."""
     return await work.all(f"{SELECT} WHERE t.campaign_id = $1 ORDER BY t.hierarchy, t.created_at, t.id", campaign_id)
@@ -52,7 +59,7 @@ async def of_campaign(work: Work, campaign_id: str) -> list[asyncpg.Record]:
 async def insert(work: Work, campaign: asyncpg.Record, body: dict[str, Any], at: str = "") -> asyncpg.Record:
     """A new tier at the end of a promotion, or where its hierarchy puts it."""
     name = required_text(body, "name", longest=255, at=at)
-    doc = read(body, {}, at)
+    doc = {**read(body, {}, at), **await category_links.chosen(work, body, at)}
     if "action" not in doc:
         raise invalid_payload(f"Property {at}.action should have required property 'discount'")
     await work.run("SELECT 1 FROM campaign WHERE id = $1 FOR NO KEY UPDATE", campaign["id"])
@@ -79,7 +86,7 @@ def read(body: dict[str, Any], before: dict[str, Any], at: str = "") -> dict[str
     if before and body.get("validation_rules"):
         raise NotEmulated("Other validation rules for a tier that there is: assign them")
     doc = {**before, **validity.read(body, at)}
-    doc |= {name: text(body, name, at=at) for name in ("banner", "category") if name in body}
+    doc |= {name: text(body, name, at=at) for name in ("banner",) if name in body}
     if "metadata" in body or "metadata" not in doc:
         metadata = {**doc.get("metadata", {}), **mapping(body, "metadata", at=at)}
         doc["metadata"] = {name: value for name, value in metadata.items() if value is not None}

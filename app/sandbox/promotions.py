@@ -4,13 +4,25 @@ documented: the addresses, `is_available`, enable and disable answer the tier, t
 tier that was redeemed can be deleted; its redemptions stay.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import asyncpg
 from litestar import Router, delete, get, post, put
 from litestar.params import FromPath
 
-from app.sandbox import campaigns, customers, discounts, order_items, orders, promotion_tiers, render, validations
+from app.sandbox import (
+    campaigns,
+    category_links,
+    customers,
+    discounts,
+    order_items,
+    orders,
+    promotion_tiers,
+    render,
+    stacks,
+    validations,
+)
 from app.sandbox.discounts import Redeemable
 from app.sandbox.errors import NotEmulated
 from app.sandbox.fidelity import documented
@@ -79,7 +91,7 @@ async def update_tier(reference: FromPath[str], request: AnyRequest, store: TheS
             required_text(body, "name", longest=255) if "name" in body else row["name"],
             row["active"] if active is None else active,
             row["hierarchy"] if hierarchy is None else hierarchy,
-            promotion_tiers.read(body, row["doc"]),
+            {**promotion_tiers.read(body, row["doc"]), **await category_links.chosen(work, body)},
             work.now,
         )
         return await _announce(work, "updated", await promotion_tiers.found(work, reference))
@@ -90,6 +102,7 @@ async def delete_tier(reference: FromPath[str], store: TheStore) -> None:
     async with store.work() as work:
         row = await promotion_tiers.found(work, reference)
         await _announce(work, "deleted", row)
+        await stacks.leave(work, row["id"])
         await work.run("DELETE FROM promotion_tier WHERE id = $1", row["id"])
 
 
@@ -133,14 +146,16 @@ async def validate_promotions(request: AnyRequest, store: TheStore) -> dict[str,
                 work, [Redeemable("promotion_tier", row["id"])], whole, customer=customer
             )
             if outcome.applies:
-                promotions.append(_old_form(outcome, customer_id, tracking))
+                promotions.append(_old_form(outcome, customer_id, tracking, work.stacking))
     return {"valid": bool(promotions), "tracking_id": tracking, "promotions": promotions}
 
 
-def _old_form(outcome: discounts.Outcome, customer_id: str | None, tracking: str) -> dict[str, Any]:
+def _old_form(
+    outcome: discounts.Outcome, customer_id: str | None, tracking: str, rules: Mapping[str, Any]
+) -> dict[str, Any]:
     assert outcome.tier is not None
     tier = promotion_tiers.shown(outcome.tier)
-    effect = validations.effect_shown(outcome, customer_id, items=True)
+    effect = validations.effect_shown(outcome, customer_id, rules, items=True)
     shown: dict[str, Any] = {
         "valid": True,
         **{name: effect[name] for name in ("applicable_to", "inapplicable_to", "order") if name in effect},

@@ -1,13 +1,11 @@
 """Qualifications: what a customer could use, on this order or by who they are.
 
-documented: the scenarios ALL, CUSTOMER_WALLET and AUDIENCE_ONLY, `expand`, the filters, the sorting rules, `limit` of 5
-at first, paging by `created_at`, the states in a customer's wallet. inferred: a `limit` up to 100 is taken, for the
-reference apps send it; a loyalty card shows its points; ALL offers what is the customer's, codes that stand alone and
-promotions; AUDIENCE_ONLY asks no rules about the order and offers campaigns too, of which a code could be published;
-nothing is cached.
+documented: the scenarios, `expand`, the filters, the sorting rules, `limit` of 5 at first, paging by `created_at`, the
+states in a customer's wallet. inferred: a `limit` up to 100 is taken, for the reference apps send it; the cursor of a
+list that is sorted by savings; nothing is cached. What each scenario offers is in `offers.py`.
 """
 
-from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 import asyncpg
@@ -17,36 +15,24 @@ from litestar.params import FromPath
 from app.sandbox import (
     customers,
     discounts,
-    effects,
-    member_rewards,
+    gifts,
     order_items,
     orders,
-    promotion_tiers,
     referral_holders,
     render,
+    stacking,
     validations,
-    validity,
     vouchers,
 )
 from app.sandbox.clock import iso, parse_time
-from app.sandbox.discounts import STACKING_RULES, Outcome, Redeemable
-from app.sandbox.errors import Failure, NotEmulated, invalid_payload, invalid_query
+from app.sandbox.errors import NotEmulated, invalid_payload, invalid_query
 from app.sandbox.fidelity import documented, inferred
 from app.sandbox.ids import tracking_id
+from app.sandbox.offers import SCENARIOS, Offer, Question
 from app.sandbox.read import AnyRequest, argument, integer, mapping, one_of, page, read_object, text
-from app.sandbox.referral_programs import REFERRAL
 from app.sandbox.store import TheStore
 from app.sandbox.work import Work
 
-SCENARIOS = ("ALL", "CUSTOMER_WALLET", "AUDIENCE_ONLY")
-_ALL_SCENARIOS = (
-    *SCENARIOS,
-    "PRODUCTS",
-    "PRODUCTS_DISCOUNT",
-    "PROMOTION_STACKS",
-    "PRODUCTS_BY_CUSTOMER",
-    "PRODUCTS_DISCOUNT_BY_CUSTOMER",
-)
 _SORTING = ("DEFAULT", "BEST_DEAL", "LEAST_DEAL")
 _OPERATORS = ("$is", "$is_not", "$in", "$not_in", "$has_value", "$is_unknown")
 _FIELDS = (
@@ -65,23 +51,24 @@ _STATES = {
     "voucher_not_active": "NOT_ACTIVE_YET",
     "quantity_exceeded": "USED",
 }
-_ABOUT_ORDERS = {"missing_amount", "missing_order", "missing_order_items", "order_rules_violated"}
 _MOST = 100
 _AT_FIRST = 5
+_COUNTED = 1000
+"""As many as the microseconds of a cursor below a millisecond can count."""
 
 
 async def qualify(work: Work, body: dict[str, Any]) -> dict[str, Any]:
-    scenario = one_of(body, "scenario", _ALL_SCENARIOS) or "ALL"
-    if scenario not in SCENARIOS:
-        raise NotEmulated(f"Qualification by the scenario {scenario}")
+    scenario = one_of(body, "scenario", SCENARIOS) or "ALL"
     options = mapping(body, "options")
     limit = integer(options, "limit", least=1, most=_MOST, at=".options") or _AT_FIRST
     after = text(options, "starting_after", at=".options")
+    moment = _moment(after) if after is not None and after != "null" else None
     sorting = one_of(options, "sorting_rule", _SORTING, at=".options") or "DEFAULT"
     filters = _read_filters(mapping(options, "filters", at=".options"))
     expand = options.get("expand") or []
     if not isinstance(expand, list):
         raise invalid_payload("Property .options.expand must be array")
+    locks = one_of(mapping(body, "session"), "type", ("LOCK",), at=".session") is not None
     given, customer_given = mapping(body, "order"), mapping(body, "customer")
     wanted = orders.read(given, ".order")
     reference = text(customer_given, "id") or text(customer_given, "source_id")
@@ -90,158 +77,58 @@ async def qualify(work: Work, body: dict[str, Any]) -> dict[str, Any]:
     stored = await orders.find(work, known) if (known := wanted.id or wanted.source_id) else None
     doc = await order_items.resolved(work, wanted.doc, keep=False) if stored is None else {}
     whole = stored["doc"] if stored is not None else orders.merged(None, doc) if given else None
-    offers = [
-        each
-        for each in await _offers(work, scenario, customer, whole)
-        if _fits(each, filters) and (after is None or each.created_at < _moment(after))
-    ]
-    if sorting == "DEFAULT":
-        offers.sort(key=lambda each: (each.created_at, each.id), reverse=True)
-    else:
-        offers.sort(key=lambda each: each.saves, reverse=sorting == "BEST_DEAL")
-    page_, more = offers[:limit], len(offers) > limit
-    # The cursor is a moment: what has the same one as the page's last stays on this page.
-    while (
-        more
-        and sorting == "DEFAULT"
-        and len(page_) < len(offers)
-        and (offers[len(page_)].created_at == page_[-1].created_at)
-    ):
-        page_ = offers[: len(page_) + 1]
-        more = len(offers) > len(page_)
+    question = Question(work, scenario, customer, whole, mapping(body, "metadata"))
+    offers = [each for each in await question.offers() if _fits(each, filters)]
+    page_, next_ = _page(offers, sorting, limit, moment, work)
+    shown = [each.shown(customer_id, expand, work.stacking) for each in page_]
+    if locks:
+        for offer, each in zip(page_, shown, strict=True):
+            if "gift" in each["result"] and offer.kind == "voucher":
+                each["result"]["gift"]["locked_credits"] = await gifts.locked(work, offer.row, None)
     redeemables: dict[str, Any] = {
         "object": "list",
         "data_ref": "data",
-        "data": [each.shown(customer_id, expand) for each in page_],
+        "data": shown,
         "total": len(page_),
-        "has_more": more,
+        "has_more": next_ is not None,
     }
-    if more:
-        redeemables["more_starting_after"] = page_[-1].created_at
+    if next_ is not None:
+        redeemables["more_starting_after"] = next_
     answer: dict[str, Any] = {"redeemables": redeemables}
     tracking = text(body, "tracking_id") or reference
     if tracking:
         answer["tracking_id"] = tracking_id(tracking)
     if whole is not None:
         answer["order"] = validations.order_shown(whole, customer_id, items=True)
-    return {**answer, "stacking_rules": STACKING_RULES}
+    return {**answer, "stacking_rules": stacking.shown(work.stacking)}
 
 
-class Offer:
-    """One redeemable that the customer qualifies for."""
+def _page(
+    offers: list[Offer], sorting: str, limit: int, after: datetime | None, work: Work
+) -> tuple[list[Offer], str | None]:
+    """One page, and the cursor of the next if there is one.
 
-    def __init__(self, kind: str, identifier: str, row: Mapping[str, Any], outcome: Outcome) -> None:
-        self.kind, self.id, self.row, self.outcome = kind, identifier, row, outcome
-        self.created_at = str(iso(row["created_at"]))
-
-    @property
-    def saves(self) -> int:
-        return int((self.outcome.order or {}).get("total_applied_discount_amount", 0))
-
-    def values(self) -> dict[str, str | None]:
-        """What the filters ask about."""
-        row = self.row
-        voucher = self.kind == "voucher"
-        return {
-            "campaign_id": row["id"] if self.kind == "campaign" else row["campaign_id"],
-            "campaign_type": "PROMOTION" if self.kind == "promotion_tier" else row["campaign_type"],
-            "category_id": None,
-            "code": row["code"] if voucher else None,
-            "holder_role": _role(row) if voucher and row["holder_id"] else None,
-            "resource_id": row["id"],
-            "resource_type": self.kind,
-            "voucher_type": row["type"] if voucher else (row["doc"].get("voucher") or {}).get("type"),
-        }
-
-    def shown(self, customer_id: str | None, expand: list[Any]) -> dict[str, Any]:
-        effect = validations.effect_shown(self.outcome, customer_id, items=True)
-        row = self.row
-        if self.kind == "campaign":
-            effect = {name: value for name, value in effect.items() if not name.startswith("campaign_")}
-            effect["name"] = row["name"]
-        elif self.kind == "voucher" and row["type"] == "LOYALTY_CARD":
-            effect["result"] = {"loyalty_card": row["in_qualifications"]}
-        elif self.kind == "voucher" and row["type"] == "GIFT_VOUCHER":
-            effect["result"]["gift"]["balance"] = render.gift(row)["balance"]
-        rules = {"validation_rules_assignments": render.empty_list()} if "validation_rules" in expand else {}
-        return {"id": self.id, "object": self.kind, "created_at": self.created_at, **effect, **rules}
-
-
-async def _offers(
-    work: Work, scenario: str, customer: asyncpg.Record | None, order: dict[str, Any] | None
-) -> list[Offer]:
-    found: list[Offer] = []
-    for row in await _vouchers(work, customer, alone=scenario != "CUSTOMER_WALLET"):
-        if row["type"] == "LOYALTY_CARD":
-            if discounts.refusal(row, row["code"], work.now) is None:
-                card = {**row, "in_qualifications": await member_rewards.in_qualifications(work, row)}
-                found.append(Offer("voucher", row["code"], card, Outcome(row["code"], row, order, None)))
-            continue
-        outcome = await _tried(work, Redeemable("voucher", row["code"]), order, customer, scenario)
-        if outcome is not None:
-            found.append(Offer("voucher", row["code"], row, outcome))
-    if scenario == "CUSTOMER_WALLET":
-        return found
-    for tier in await promotion_tiers.available(work):
-        outcome = await _tried(work, Redeemable("promotion_tier", tier["id"]), order, customer, scenario)
-        if outcome is not None:
-            found.append(Offer("promotion_tier", tier["id"], tier, outcome))
-    if scenario == "AUDIENCE_ONLY":
-        found += await _campaigns(work, order)
-    return found
-
-
-async def _vouchers(work: Work, customer: asyncpg.Record | None, *, alone: bool) -> list[asyncpg.Record]:
-    """The customer's own vouchers, and those that stand alone and are nobody's."""
-    return await work.all(
-        f"{vouchers.SELECT} WHERE v.active AND coalesce(c.active, true) AND (v.holder_id = $1 OR ($2 "  # noqa: S608
-        "AND v.holder_id IS NULL AND (v.campaign_id IS NULL OR c.doc ->> 'type' = 'STANDALONE')) "
-        "OR v.id IN (SELECT voucher_id FROM redeemable_holder WHERE customer_id = $1)) "
-        "ORDER BY v.created_at DESC, v.id DESC",
-        customer["id"] if customer is not None else None,
-        alone,
-    )
-
-
-async def _tried(
-    work: Work, wanted: Redeemable, order: dict[str, Any] | None, customer: asyncpg.Record | None, scenario: str
-) -> Outcome | None:
-    """What this would do, if it may be used: a reason that only the order gives does not count for AUDIENCE_ONLY."""
-    [outcome] = await discounts.evaluate(work, [wanted], order, customer=customer)
-    if outcome.applies:
-        return outcome
-    about_order = outcome.error is not None and outcome.error.key in _ABOUT_ORDERS
-    if about_order and (scenario == "AUDIENCE_ONLY" or order is None):
-        return Outcome(outcome.code, outcome.voucher, None, None, kind=outcome.kind, tier=outcome.tier)
-    return None
-
-
-async def _campaigns(work: Work, order: dict[str, Any] | None) -> list[Offer]:
-    """Campaigns of which a code could be published to the customer."""
-    rows = await work.all(
-        "SELECT *, id AS campaign_id, name AS campaign FROM campaign "
-        "WHERE active AND campaign_type IN ('DISCOUNT_COUPONS', 'GIFT_VOUCHERS') AND doc ->> 'type' <> 'STANDALONE'"
-    )
-    found = []
-    for row in rows:
-        if validity.state(row["doc"], work.now) is not None:
-            continue
-        template = row["doc"]["voucher"]
-        gift = template.get("gift")
-        # As the code that it would publish: a voucher that nobody has and that is worth what the template says.
-        code = {**row, "type": template["type"], "doc": {**row["doc"], "discount": template.get("discount")}}
-        try:
-            if gift:
-                credits_ = min(gift["amount"], effects.left(order)) if order is not None else gift["amount"]
-                after = effects.off_order(order, credits_) if order is not None else None
-                outcome = Outcome(row["id"], code, after, None, credits=credits_)
-            else:
-                after = await discounts.taken_off(work, order, template["discount"]) if order is not None else None
-                outcome = Outcome(row["id"], code, after, None)
-        except Failure:
-            outcome = Outcome(row["id"], code, None, None)
-        found.append(Offer("campaign", row["id"], row, outcome))
-    return found
+    The cursor is a moment. By time it is that of the page's last; what has the same one stays on this page. Sorted by
+    what they save, it is the moment of the first question, and its microseconds count what has been shown since.
+    """
+    if sorting == "DEFAULT":
+        before = iso(after) if after is not None else None
+        offers = [each for each in offers if before is None or each.created_at < before]
+        offers.sort(key=lambda each: (each.created_at, each.id), reverse=True)
+        end = limit
+        while 0 < end < len(offers) and offers[end].created_at == offers[end - 1].created_at:
+            end += 1
+        return offers[:end], offers[end - 1].created_at if end < len(offers) else None
+    asked, seen = after or work.now, 0
+    if after is not None:
+        seen = after.microsecond % _COUNTED
+    moment = str(iso(asked))
+    offers = [each for each in offers if each.created_at <= moment]
+    offers.sort(key=lambda each: (each.created_at, each.id), reverse=True)
+    offers.sort(key=lambda each: each.saves, reverse=sorting == "BEST_DEAL")
+    end = seen + limit
+    more = end < min(len(offers), _COUNTED)
+    return offers[seen:end], f"{moment.removesuffix('Z')}{end:03d}Z" if more else None
 
 
 def _read_filters(given: dict[str, Any]) -> tuple[bool, list[tuple[str, str, list[str]]]]:
@@ -264,11 +151,6 @@ def _read_filters(given: dict[str, Any]) -> tuple[bool, list[tuple[str, str, lis
     return junction == "or", wanted
 
 
-def _role(row: Mapping[str, Any]) -> str:
-    # Who gives a referral code away can't use it: whom it is offered to is a referee.
-    return "REFEREE" if row["campaign_type"] == REFERRAL else "OWNER"
-
-
 def _fits(offer: Offer, filters: tuple[bool, list[tuple[str, str, list[str]]]]) -> bool:
     enough, wanted = filters
     if not wanted:
@@ -278,18 +160,18 @@ def _fits(offer: Offer, filters: tuple[bool, list[tuple[str, str, list[str]]]]) 
     return any(answers) if enough else all(answers)
 
 
-def _holds(value: str | None, operator: str, values: list[str]) -> bool:
+def _holds(known: set[str], operator: str, values: list[str]) -> bool:
     if operator == "$has_value":
-        return value is not None
+        return bool(known)
     if operator == "$is_unknown":
-        return value is None
-    among = value in (values[:1] if operator in {"$is", "$is_not"} else values)
+        return not known
+    among = not known.isdisjoint(values[:1] if operator in {"$is", "$is_not"} else values)
     return among if operator in {"$is", "$in"} else not among
 
 
-def _moment(value: str) -> str:
+def _moment(value: str) -> datetime:
     try:
-        return str(iso(parse_time(value)))
+        return parse_time(value)
     except (ValueError, OverflowError) as error:
         details = "Property .options.starting_after cannot be recognized as a ISO-8601 compliant date"
         raise invalid_payload(details) from error
@@ -351,13 +233,13 @@ router = Router("/", route_handlers=[check_eligibility, list_redeemables])
 
 FIDELITY = (
     documented(
-        "**Qualifications**: `ALL`, `CUSTOMER_WALLET`, `AUDIENCE_ONLY`; filters, sorting, `expand`, pages "
-        "by `created_at`"
+        "**Qualifications**: every scenario; filters, sorting, `expand`, pages by `created_at`; limits of how often "
+        "something is redeemed are not asked"
     ),
     inferred(
-        "`ALL` offers what the customer holds, codes that stand alone and promotions, `AUDIENCE_ONLY` "
-        "campaigns as well; `total` counts the page; what was made in one moment stays on one page; a "
-        "`limit` up to 100 is taken (documented: 50); nothing is cached"
+        "`total` counts the page; what was made in one moment stays on one page; in a list that is sorted by savings "
+        "the cursor counts, up to 1000, what was shown; a `limit` up to 100 is taken (documented: 50); nothing "
+        "is cached"
     ),
     documented("**The wallet** of a customer (`/redeemables`) with the state of each voucher"),
 )

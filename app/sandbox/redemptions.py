@@ -27,6 +27,7 @@ from app.sandbox import (
     referrals,
     render,
     sessions,
+    stacks,
     validations,
     vouchers,
 )
@@ -42,7 +43,7 @@ from app.sandbox.work import Work
 
 async def redeem(work: Work, body: dict[str, Any]) -> dict[str, Any] | Failure:
     """Redeem all codes of a request or none. A failure is answered, not raised: its record must be committed."""
-    wanted_redeemables, session = discounts.read_redeemables(body), sessions.read(body)
+    wanted_redeemables, session = discounts.read_redeemables(body, work.stacking), sessions.read(body)
     given = mapping(body, "order")
     wanted = orders.read(given, ".order")
     wanted = orders.Wanted(
@@ -67,10 +68,9 @@ async def redeem(work: Work, body: dict[str, Any]) -> dict[str, Any] | Failure:
         metadata=metadata,
     )
     base = in_common(work, customer, metadata)
-    failed = next((outcome for outcome in outcomes if outcome.error), None)
-    if failed is not None:
-        return await record_failure(work, failed, base, customer)
     applied = [outcome for outcome in outcomes if outcome.applies]
+    if not applied:
+        return await record_failure(work, discounts.why_none_applies(outcomes, work.stacking), base, customer)
     ids = [new_id("r") for _ in applied]
     parent_id = new_id("r") if len(applied) > 1 else None
     await work.run(
@@ -103,10 +103,16 @@ async def redeem(work: Work, body: dict[str, Any]) -> dict[str, Any] | Failure:
         answer["parent_redemption"] = parent
     if shown_order:
         answer["order"] = shown_order
-    skipped = [
-        validations.outcome_shown(outcome, None, work.call.request_id) for outcome in outcomes if outcome.skipped
+    others = [
+        validations.outcome_shown(outcome, None, work.call.request_id, work.stacking)
+        for outcome in outcomes
+        if not outcome.applies
     ]
-    return {**answer, "inapplicable_redeemables": [], "skipped_redeemables": skipped}
+    return {
+        **answer,
+        "inapplicable_redeemables": [each for each in others if each["status"] == "INAPPLICABLE"],
+        "skipped_redeemables": [each for each in others if each["status"] == "SKIPPED"],
+    }
 
 
 async def _save_order(
@@ -198,7 +204,8 @@ async def _record(
         tier = await promotion_tiers.found(work, outcome.tier["id"])
         redemption["promotion_tier"] = promotion_tiers.shown(tier)
         await work.run("UPDATE redemption SET doc = $2 WHERE id = $1", identifier, redemption)
-        await announce(work, "redemption.succeeded", redemption, customer, None, tier=tier)
+        stack = {"promotion_stack": stacks.simple(outcome.stack)} if outcome.stack is not None else {}
+        await announce(work, "redemption.succeeded", redemption, customer, None, tier=tier, **stack)
         return redemption
     if outcome.purchase is not None:
         return await record_purchase(work, outcome.purchase, redemption, saved, parent_id)
@@ -394,7 +401,10 @@ FIDELITY = (
         'the status sent with the order is honoured (`order: {source_id, status: "CREATED"}`). Fault '
         "`ignore_redemption_order_status` gives the other answer"
     ),
-    inferred("a failure answers 400 (unknown code 404) with the first failing key; application mode ALL"),
+    inferred(
+        "a failure answers 400 (unknown code 404) with the first failing key; where none applies "
+        "in mode PARTIAL, or all are skipped, it is `no_applicable_redeemables`"
+    ),
     inferred(
         "a code that was published to one customer can be redeemed by another: only a validation rule "
         "(`publication.redeemable_by_linked_customer`) forbids that"

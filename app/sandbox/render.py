@@ -91,6 +91,7 @@ def campaign(row: Row) -> dict[str, Any]:
         "name": row["name"],
         "campaign_type": row["campaign_type"],
         **doc,
+        "categories": row.get("categories", []),
         "active": row["active"],
         "created_at": iso(row["created_at"]),
         "updated_at": iso(row["updated_at"]),
@@ -157,8 +158,8 @@ def voucher(row: Row, url: str) -> dict[str, Any]:
         "campaign": row["campaign"],
         "campaign_id": row["campaign_id"],
         "category": doc.get("category"),
-        "category_id": None,
-        "categories": [],
+        "category_id": doc.get("category_id"),
+        "categories": row.get("categories", []),
         "type": row["type"],
         "discount": doc.get("discount"),
         "gift": gift(row) if row["type"] == "GIFT_VOUCHER" else None,
@@ -245,7 +246,7 @@ def promotion_tier(row: Row) -> dict[str, Any]:
             **{name: campaign_doc.get(name) for name in dates},
             **{name: campaign_doc[name] for name in recurring if campaign_doc.get(name)},
             "active": row["campaign_active"],
-            "category_id": None,
+            "category_id": campaign_doc.get("category_id"),
             "object": "campaign",
         },
         "campaign_id": row["campaign_id"],
@@ -256,8 +257,8 @@ def promotion_tier(row: Row) -> dict[str, Any]:
         },
         "object": "promotion_tier",
         "validation_rule_assignments": listed(row.get("assignments", [])),
-        "category_id": None,
-        "categories": [],
+        "category_id": row["doc"].get("category_id"),
+        "categories": row.get("categories", []),
     }
 
 

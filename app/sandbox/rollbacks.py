@@ -65,11 +65,16 @@ async def roll_back(
     )
     identifiers = {each["id"]: new_id("rr") for each in undone}
     own = new_id("rr") if children else identifiers[reference]
+    with_order = work.stacking["redeemables_rollback_order_mode"] == "WITH_ORDER"
     if saved is not None:
         links = {**(saved["doc"].get("redemptions") or {})}
         links[reference] = {**links.get(reference, {}), "rollback_id": own, "rollback_date": iso(work.now)}
-        doc = {**discounts.without_discounts(saved["doc"]), "redemptions": links}
-        saved = await orders.save(work, saved, doc, status="CANCELED", source_id=saved["source_id"], customer=customer)
+        if children:
+            links[reference]["rollback_stacked"] = list(identifiers.values())
+        before = discounts.without_discounts(saved["doc"]) if with_order else saved["doc"]
+        status = "CANCELED" if with_order else saved["status"]
+        doc = {**before, "redemptions": links}
+        saved = await orders.save(work, saved, doc, status=status, source_id=saved["source_id"], customer=customer)
     await work.run(
         "UPDATE redemption SET status = 'ROLLED_BACK', doc = doc || '{\"status\": \"ROLLED_BACK\"}' WHERE id = ANY($1)",
         [reference, *identifiers],

@@ -8,9 +8,10 @@ with 501 when it is made.
 from typing import Any
 
 from app.sandbox import logic, operators
+from app.sandbox.applicability import EFFECTS, LIMITS
 from app.sandbox.errors import Failure, NotEmulated, invalid_payload
-from app.sandbox.predicates import HOLDER, ITEMS, METADATA, NAMES, NUMBERS, PARTS, THINGS
-from app.sandbox.read import boolean, mapping, one_of, text
+from app.sandbox.predicates import HOLDER, ITEMS, METADATA, NAMES, NUMBERS, PARTS, THINGS, is_collection
+from app.sandbox.read import boolean, integer, mapping, one_of, text
 
 TYPES = ("expression", "basic", "advanced", "complex")
 _MOST_RULES = 100
@@ -121,8 +122,8 @@ def _thing(name: str, thing: Any, at: str) -> None:
         return
     if not isinstance(thing, dict) or not any(isinstance(thing.get(each), str) for each in ("id", "source_id")):
         raise invalid(f"Rule '{name}' must name a product by its 'id' or 'source_id'")
-    if "products_collection" in {thing.get("object"), thing.get("type")}:
-        raise NotEmulated(f"A collection of products in {at}")
+    if is_collection(thing) and not isinstance(thing.get("id"), str):
+        raise invalid(f"Rule '{name}' must name a collection of products by its 'id'")
     for each in ("id", "source_id"):
         text(thing, each, at=f"{at}.conditions")
 
@@ -139,10 +140,12 @@ def _things(given: dict[str, Any], name: str, at: str) -> list[dict[str, Any]]:
         raise invalid_payload(f"Property {at}.{name} must be array")
     for thing in things:
         _thing("applicable_to", thing, f"{at}.{name}")
-        one_of(thing, "object", ("product", "sku"), at=f"{at}.{name}")
-        extra = {key for key, value in thing.items() if value is not None} - _APPLICABLE
-        if extra or (thing.get("effect") or "APPLY_TO_EVERY") != "APPLY_TO_EVERY":
-            raise NotEmulated(f"{', '.join(sorted(extra)) or thing['effect']} in {at[1:]}")
+        one_of(thing, "object", ("product", "sku", "products_collection"), at=f"{at}.{name}")
+        one_of(thing, "effect", EFFECTS, at=f"{at}.{name}")
+        for limit in LIMITS:
+            integer(thing, limit, least=0 if limit == "price" else 1, at=f"{at}.{name}")
+        if extra := {key for key, value in thing.items() if value is not None} - _APPLICABLE - set(LIMITS):
+            raise NotEmulated(f"{', '.join(sorted(extra))} in {at[1:]}")
     return things
 
 

@@ -446,3 +446,24 @@ CREATE TABLE IF NOT EXISTS delivery (
   answer text
 );
 CREATE INDEX IF NOT EXISTS delivery_waiting ON delivery (seq) WHERE state = 'WAITING';
+
+-- What campaigns are sorted into, for the rules of what goes together in one redemption.
+CREATE TABLE IF NOT EXISTS category (
+  id text PRIMARY KEY,
+  name text NOT NULL,
+  hierarchy integer NOT NULL,
+  created_at timestamptz NOT NULL,
+  updated_at timestamptz
+);
+
+-- Promotion tiers that are used together, in this order.
+CREATE TABLE IF NOT EXISTS promotion_stack (
+  id text PRIMARY KEY,
+  campaign_id text NOT NULL REFERENCES campaign ON DELETE CASCADE,
+  name text NOT NULL,
+  tier_ids text[] NOT NULL,
+  category_id text REFERENCES category ON DELETE SET NULL,
+  created_at timestamptz NOT NULL,
+  updated_at timestamptz
+);
+CREATE INDEX IF NOT EXISTS promotion_stack_of_campaign ON promotion_stack (campaign_id, created_at);

@@ -57,7 +57,7 @@ STATUS = one_of("CREATED", "PAID", "CANCELED", "FULFILLED")
 ORDER = a(source_id=NAME, status=STATUS, amount=COUNT, items=some(ITEM), metadata=METADATA, customer=WHO)
 REDEEMABLE = a(
     ("object", "id"),
-    object=one_of("voucher", "promotion_tier"),
+    object=one_of("voucher", "promotion_tier", "promotion_stack"),
     id=NAME,
     reward=a(id=NAME, points=POINTS),
     gift=a(credits=COUNT),
@@ -140,6 +140,9 @@ PURCHASE = a(("reward",), reward=a(("id",), id=NAME, points=POINTS), order=ORDER
 HOLDERS = a(("holders",), holders=some(WHO), metadata=METADATA)
 LEVEL = a(("name", "reward"), name=NAME, referees=POINTS, reward=a(("campaign",), campaign=NAME, points=POINTS))
 
+_MOMENT: Final[Schema] = {"type": "string", "format": "date-time"}
+CATEGORY = a(("name", "hierarchy"), name=NAME, hierarchy=COUNT)
+_STACK: dict[str, Schema] = {"name": NAME, "tiers": a(("ids",), ids=some(NAME)), "category_id": NAME}
 _MEMBER = ("/v1/loyalties/members/{reference}", "/v1/loyalties/{campaign}/members/{reference}")
 BODIES: Final[dict[str, Schema]] = {
     "POST /v1/customers": CUSTOMER,
@@ -173,6 +176,17 @@ BODIES: Final[dict[str, Schema]] = {
     ),
     "POST /v1/referrals/members/{reference}/holders": HOLDERS,
     "POST /v1/referrals/{campaign}/members/{reference}/holders": HOLDERS,
+    "POST /v1/categories": CATEGORY,
+    "PUT /v1/categories/{reference}": CATEGORY,
+    "POST /v1/promotions/{campaign}/stacks": a(("name", "tiers"), **_STACK),
+    "PUT /v1/promotions/{campaign}/stacks/{stack}": a(**_STACK),
+    "POST /v1/qualifications": a(
+        scenario=one_of("ALL", "AUDIENCE_ONLY", "PROMOTION_STACKS", "PRODUCTS", "PRODUCTS_DISCOUNT_BY_CUSTOMER"),
+        order=ORDER,
+        customer=WHO,
+        metadata=METADATA,
+        options=a(limit=COUNT, sorting_rule=one_of("DEFAULT", "BEST_DEAL", "LEAST_DEAL"), starting_after=_MOMENT),
+    ),
     "POST /v1/validations": REDEEM,
     "POST /v1/redemptions": REDEEM,
     "POST /v1/redemptions/{reference}/rollback": a(reason=TEXT),
@@ -202,7 +216,6 @@ BODIES: Final[dict[str, Schema]] = {
 }
 _LIMIT: Final[Schema] = {"type": "integer", "minimum": 1, "maximum": 100}
 _ORDER: Final[Schema] = one_of("created_at", "-created_at", "updated_at", "-updated_at")
-_MOMENT: Final[Schema] = {"type": "string", "format": "date-time"}
 QUERIES: Final[dict[str, dict[str, Schema]]] = {
     "lists": {"limit": _LIMIT, "page": _LIMIT, "order": _ORDER, "starting_after_id": TEXT},
     "GET /v1/customers": {"limit": _LIMIT, "page": _LIMIT, "order": _ORDER, "email": TEXT, "name": TEXT, "city": TEXT},

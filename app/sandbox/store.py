@@ -18,7 +18,7 @@ from litestar.di import NamedDependency
 
 from app.db.migrate import create_database
 from app.errors import SettingError
-from app.sandbox import entries, outbox
+from app.sandbox import entries, outbox, stacking
 from app.sandbox.clock import Clock
 from app.sandbox.config import SandboxConfig
 from app.sandbox.faults import Faults
@@ -48,6 +48,8 @@ class Store:
         self._pool: asyncpg.Pool[Any] | None = None
         self._opening = asyncio.Lock()
         self._webhooks: list[asyncpg.Record] = []
+        self._stacking: dict[str, Any] = stacking.DEFAULTS
+        self._loading_stacking = asyncio.Lock()
         self.before_commit: Callable[[Work], Awaitable[None]] = _nothing
         """What follows from a transaction in the same transaction; the application sets it."""
         self.nightly = asyncio.Lock()
@@ -76,6 +78,7 @@ class Store:
         """
         async with (await self.pool()).acquire() as connection, connection.transaction():
             work = Work(connection, now or self.clock.now(), self.config, self.faults)
+            work.stacking = self._stacking
             yield work
             await self.before_commit(work)
             if work.announced:
@@ -108,6 +111,12 @@ class Store:
     async def load_webhooks(self) -> None:
         self._webhooks = await (await self.pool()).fetch("SELECT * FROM webhook ORDER BY target_url, object DESC, id")
 
+    async def load_stacking(self) -> None:
+        """Take up the stacking rules as they are stored now; kept here, for every validation asks them."""
+        async with self._loading_stacking:  # else the older of two could be taken up last
+            row = await (await self.pool()).fetchval("SELECT value FROM setting WHERE name = 'stacking_rules'")
+            self._stacking = stacking.DEFAULTS | (row or {})
+
     async def save_clock(self) -> None:
         await (await self.pool()).execute(
             "INSERT INTO setting VALUES ('clock', $1) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
@@ -125,11 +134,13 @@ class Store:
                 "referral_tier, referral, redeemable_holder, "
                 "sku, product_collection, credit_transaction, promotion_tier, session_lock, async_action, "
                 "reward_redemption, auto_redeem_due, "
+                "category, promotion_stack, "
                 "webhook, delivery"
             )
         self.clock.reset()
         self.faults.clear()
         self.limits.clear()
+        await self.load_stacking()
         await self._first_start()
 
     async def _open(self) -> "asyncpg.Pool[Any]":
@@ -162,6 +173,7 @@ class Store:
             offset = await connection.fetchval("SELECT value FROM setting WHERE name = 'clock'")
             self.clock.offset = timedelta(seconds=offset or 0)
         self._pool = pool
+        await self.load_stacking()
         if version is None:
             await self._first_start()
         else:

@@ -1,4 +1,4 @@
-"""Which items of an order an earning rule means: those of a product or of a SKU, named by id or source_id.
+"""Which items of an order an earning rule means: those of a product or a SKU, by id or source_id, or of a collection.
 
 documented: `applicable_to`, or `object` and `id`; an item that several of them mean counts once.
 """
@@ -6,7 +6,8 @@ documented: `applicable_to`, or `object` and `id`; an item that several of them 
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from app.sandbox.errors import NotEmulated, invalid_payload
+from app.sandbox import product_collections
+from app.sandbox.errors import invalid_payload
 from app.sandbox.read import one_of, required_text
 from app.sandbox.work import Work
 
@@ -17,7 +18,7 @@ def read(step: dict[str, Any], at: str) -> dict[str, Any]:
     """What a step of `order_items` says of its items, checked; `object` and `id` are those of the first.
 
     Raises:
-        Failure: it names nothing, or a collection.
+        Failure: it names nothing.
     """
     listed = step.get("applicable_to")
     if listed is None:
@@ -32,24 +33,28 @@ def _target(given: dict[str, Any], at: str) -> dict[str, Any]:
     kind = one_of(given, "object", _KINDS, at=at)
     if kind is None:
         raise invalid_payload(f"Property {at} should have required property 'object'")
-    if kind == "products_collection":
-        raise NotEmulated("An earning rule for a products collection")
     return {"object": kind, "id": required_text(given, "id", longest=500, at=at)}
 
 
-async def matcher(work: Work, loyalty: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], bool]:
+async def matcher(
+    work: Work, loyalty: Mapping[str, Any], order: Mapping[str, Any] | None = None
+) -> Callable[[Mapping[str, Any]], bool]:
     """A test whether an item is one of those that this rule means; nothing is read for rules without items."""
     step = next(iter((loyalty.get("order_items") or {}).values()), None)
     if step is None:
         return lambda _: False
-    wanted: dict[str, set[str]] = {"product": set(), "sku": set()}
+    wanted: dict[str, set[str]] = {kind: set() for kind in _KINDS}
     for target in step.get("applicable_to") or [step]:
         wanted[target["object"]].add(target["id"])
     if wanted["product"]:
         # An item may name its product by the source_id, where the rule has the id.
         rows = await work.all("SELECT id, source_id FROM product WHERE id = ANY($1)", list(wanted["product"]))
         wanted["product"] |= {row["source_id"] for row in rows if row["source_id"]}
-    return lambda item: any(_names(item, kind) & names for kind, names in wanted.items())
+    collections = wanted.pop("products_collection")
+    lines = (order or {}).get("items") or [] if collections else []
+    inside = await product_collections.of_lines(work, lines, collections) if lines else []
+    collected = [line for line, found in zip(lines, inside, strict=True) if found]
+    return lambda item: item in collected or any(_names(item, kind) & names for kind, names in wanted.items())
 
 
 def _names(item: Mapping[str, Any], kind: str) -> set[str]:

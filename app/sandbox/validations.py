@@ -3,12 +3,13 @@
 It changes nothing, unless it has a session: then what applies is locked for the redemption with the session's key.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from litestar import Router, post
 
-from app.sandbox import customers, order_items, orders, render, sessions
-from app.sandbox.discounts import STACKING_RULES, Outcome, all_together, evaluate, read_redeemables
+from app.sandbox import customers, order_items, orders, render, sessions, stacking
+from app.sandbox.discounts import Outcome, all_together, evaluate, read_redeemables
 from app.sandbox.ids import new_id, tracking_id
 from app.sandbox.read import AnyRequest, mapping, read_object, text
 from app.sandbox.store import TheStore
@@ -17,11 +18,12 @@ from app.sandbox.store import TheStore
 @post("/validations", status_code=200)
 async def validate(request: AnyRequest, store: TheStore) -> dict[str, Any]:
     body = await read_object(request)
-    wanted_redeemables, session = read_redeemables(body), sessions.read(body)
+    session = sessions.read(body)
     given = mapping(body, "order")
     wanted = orders.read(given, ".order")
     customer_given = mapping(body, "customer")
     async with store.work() as work:
+        wanted_redeemables = read_redeemables(body, work.stacking)
         reference = text(customer_given, "id") or text(customer_given, "source_id")
         customer = await customers.find(work, reference) if reference else None
         # A known order is taken as it is stored; what the request says about it does not count.
@@ -37,7 +39,7 @@ async def validate(request: AnyRequest, store: TheStore) -> dict[str, Any]:
             customer=customer,
             metadata=mapping(body, "metadata"),
         )
-        valid = all(outcome.error is None for outcome in outcomes)
+        valid = any(outcome.applies for outcome in outcomes)
         if session is not None and valid:
             await sessions.lock(
                 work,
@@ -49,7 +51,8 @@ async def validate(request: AnyRequest, store: TheStore) -> dict[str, Any]:
                 ],
             )
         customer_id = customer["id"] if customer is not None else None
-        shown = [outcome_shown(outcome, customer_id, work.call.request_id) for outcome in outcomes]
+        rules = work.stacking
+        shown = [outcome_shown(outcome, customer_id, work.call.request_id, rules) for outcome in outcomes]
     answer: dict[str, Any] = {"id": new_id("valid"), "valid": valid}
     if valid:
         answer["redeemables"] = [each for each in shown if each["status"] == "APPLICABLE"]
@@ -58,37 +61,44 @@ async def validate(request: AnyRequest, store: TheStore) -> dict[str, Any]:
             answer["order"] = order_shown(all_together(order, last), customer_id, items=True)
     else:
         answer["redeemables"] = shown
-        answer["inapplicable_redeemables"] = [each for each in shown if each["status"] == "INAPPLICABLE"]
+    if inapplicable := [each for each in shown if each["status"] == "INAPPLICABLE"]:
+        answer["inapplicable_redeemables"] = inapplicable
     if skipped := [each for each in shown if each["status"] == "SKIPPED"]:
         answer["skipped_redeemables"] = skipped
     tracking = text(body, "tracking_id") or (reference or "")
     if session is not None and valid:
         answer["session"] = session.shown()
-    return {**answer, "tracking_id": tracking_id(tracking), "stacking_rules": STACKING_RULES}
+    return {**answer, "tracking_id": tracking_id(tracking), "stacking_rules": stacking.shown(rules)}
 
 
-def outcome_shown(outcome: Outcome, customer_id: str | None, request_id: str) -> dict[str, Any]:
+def outcome_shown(
+    outcome: Outcome, customer_id: str | None, request_id: str, rules: Mapping[str, Any]
+) -> dict[str, Any]:
     """One redeemable in the answer of a validation, or among those that a redemption left out."""
     shown: dict[str, Any] = {"id": outcome.code, "object": outcome.kind}
+    if categories := stacking.marked(outcome.categories, rules):
+        shown["categories"] = categories
     if outcome.error is not None:
         return {"status": "INAPPLICABLE", **shown, "result": {"error": outcome.error.body(request_id)}}
     if outcome.skipped is not None:
         message = outcome.skipped.replace("_", " ").capitalize()
         return {"status": "SKIPPED", **shown, "result": {"details": {"key": outcome.skipped, "message": message}}}
-    return {"status": "APPLICABLE", **shown, **effect_shown(outcome, customer_id)}
+    return {"status": "APPLICABLE", **shown, **effect_shown(outcome, customer_id, rules)}
 
 
-def effect_shown(outcome: Outcome, customer_id: str | None, *, items: bool = False) -> dict[str, Any]:
+def effect_shown(
+    outcome: Outcome, customer_id: str | None, rules: Mapping[str, Any], *, items: bool = False
+) -> dict[str, Any]:
     """What one redeemable does, as validations and qualifications tell it."""
     row = outcome.tier if outcome.tier is not None else outcome.voucher
     assert row is not None
     return {
         **({"order": order_shown(outcome.order, customer_id, items=items)} if outcome.order else {}),
-        "applicable_to": render.empty_list(),
-        "inapplicable_to": render.empty_list(),
+        "applicable_to": render.listed(list(outcome.applicability.included)),
+        "inapplicable_to": render.listed(list(outcome.applicability.excluded)),
         "result": outcome.result,
         "metadata": row["doc"].get("metadata", {}),
-        "categories": [],
+        "categories": stacking.marked(outcome.categories, rules),
         **({"name": row["name"], "banner": row["doc"].get("banner")} if outcome.tier is not None else {}),
         "campaign_id": row["campaign_id"],
         "campaign_name": row["campaign"],

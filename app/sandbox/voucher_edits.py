@@ -15,6 +15,7 @@ from litestar.params import FromPath
 from app.sandbox import (
     async_actions,
     campaigns,
+    category_links,
     codes,
     customers,
     effects,
@@ -37,12 +38,13 @@ _NO_CODES = ("import", "importCSV")
 """What stands where a code stands, in addresses of other calls."""
 
 
-def _changes(body: dict[str, Any]) -> dict[str, Any]:
+async def _changes(work: Work, body: dict[str, Any]) -> dict[str, Any]:
     """What a request says about a voucher apart from its value; null stays, for it clears."""
     if body.get("validation_rules"):
         raise NotEmulated("Validation rules that are assigned by `validation_rules`")
     changes = validity.read(body)
-    changes |= {name: text(body, name) for name in ("category", "additional_info") if name in body}
+    changes |= {name: text(body, name) for name in ("additional_info",) if name in body}
+    changes |= await category_links.chosen(work, body)
     if "metadata" in body:
         changes["metadata"] = mapping(body, "metadata")
     if (active := boolean(body, "active")) is not None:
@@ -65,7 +67,7 @@ async def add_to_campaign(work: Work, campaign: asyncpg.Record, body: dict[str, 
     elif given := mapping(body, "code_config"):
         config = codes.read(given, ".code_config")
     try:
-        [made] = await campaigns.make_codes(work, campaign, 1, config=config, changes=_changes(body))
+        [made] = await campaigns.make_codes(work, campaign, 1, config=config, changes=await _changes(work, body))
     except Failure as failure:
         if code is None or failure.key != "no_voucher_suitable_for_publication":
             raise
@@ -101,7 +103,7 @@ async def create(work: Work, body: dict[str, Any], code: str | None) -> dict[str
         raise invalid_payload("Payload should have required property 'type'")
     if kind == "LOYALTY_CARD":
         raise Failure(400, "invalid_voucher", "Invalid Voucher", "A loyalty card needs a campaign")
-    changes = {name: value for name, value in _changes(body).items() if value is not None}
+    changes = {name: value for name, value in (await _changes(work, body)).items() if value is not None}
     quantity, active = changes.pop("quantity", None), changes.pop("active", True)
     credits_ = 0
     if kind == "DISCOUNT_VOUCHER":
@@ -137,7 +139,7 @@ async def create(work: Work, body: dict[str, Any], code: str | None) -> dict[str
 
 async def change(work: Work, row: asyncpg.Record, body: dict[str, Any]) -> dict[str, Any]:
     """Change what the request names; the caller holds the voucher's lock."""
-    changes = _changes(body)
+    changes = await _changes(work, body)
     changes.pop("quantity", None)  # not among the fields that may be changed: passed over, as documented
     active = changes.pop("active", row["active"])
     metadata = {**row["doc"].get("metadata", {}), **changes.pop("metadata", {})}
@@ -282,7 +284,7 @@ async def add_vouchers(reference: FromPath[str], request: AnyRequest, store: The
             campaign,
             count,
             config=codes.read(config, ".code_config") if config else None,
-            changes=_changes(body),
+            changes=await _changes(work, body),
         )
         done = await async_actions.done(work, "CAMPAIGN.VOUCHERS_GENERATE", count, "Vouchers have been generated")
     return Response({"async_action_id": done}, status_code=202)

@@ -12,7 +12,7 @@ import asyncpg
 from litestar import Router, get, post
 from litestar.params import FromPath
 
-from app.sandbox import render
+from app.sandbox import category_links, render
 from app.sandbox.errors import NotEmulated, not_found
 from app.sandbox.fidelity import documented
 from app.sandbox.read import AnyRequest, argument, between, order, page
@@ -44,7 +44,8 @@ SELECT = f"""
       AS pending_points,
     EXISTS (SELECT 1 FROM loyalty_tier l WHERE l.campaign_id = v.campaign_id) AS tiered,
     EXISTS (SELECT 1 FROM reward_assignment w WHERE w.campaign_id = v.campaign_id AND w.auto_redeem) AS auto_redeems,
-    {listed_for("voucher", "v.id")}
+    {listed_for("voucher", "v.id")},
+    {category_links.of("v.doc ->> 'category_id'", "c.doc ->> 'category_id'")}
   FROM voucher v LEFT JOIN campaign c ON c.id = v.campaign_id
   CROSS JOIN LATERAL (
     SELECT {CARD_SUMS} FROM point_transaction t WHERE t.voucher_id = v.id

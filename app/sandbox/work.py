@@ -1,5 +1,6 @@
 """One transaction of the sandbox: what a request reads, writes and announces."""
 
+from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -59,6 +60,8 @@ class Work:
         self.config = config
         self.faults = faults
         self.announced: list[tuple[Event, str, dict[str, Any]]] = []
+        self.stacking: Mapping[str, Any] = {}
+        """What goes together in one redemption, as the store has it at the start of this."""
         self.moved: dict[str, Any] = {}
         """Cards whose points moved in a programme with tiers, as they are now: their tiers are settled at the end."""
         self.gained: set[str] = set()

@@ -321,7 +321,6 @@ def test_days_weeks_and_months_begin_at_midnight(now: datetime) -> None:
         {"name": "order.amount", "conditions": {"$timeframe": ["x"]}},
         {"name": "order.amount", "conditions": {"$contains": ["1"]}},
         {"name": "order.items.any", "conditions": {"$from": [{"id": "x"}]}},
-        {"name": "order.items.any", "conditions": {"$is": [{"id": "pc_1", "object": "products_collection"}]}},
         {"name": "order.amount", "conditions": {"$is": [1]}, "rules": {"1": {"name": "order.amount"}}},
         {
             "name": "product.id",
@@ -337,15 +336,16 @@ def test_days_weeks_and_months_begin_at_midnight(now: datetime) -> None:
     ],
 )
 def test_what_would_not_be_carried_out_is_not_taken(rule: dict[str, Any]) -> None:
-    """A kind, an operator, a collection, a rule in a wrong place: 501 when it is made."""
+    """A kind, an operator, a rule in a wrong place: 501 when it is made."""
     with pytest.raises(NotEmulated):
         read({"rules": {"1": rule}})
 
 
 @pytest.mark.parametrize(
-    "chosen", [{"included": [{"id": "x", "effect": "APPLY_TO_CHEAPEST"}]}, {"included": [{"id": "x", "price": 5}]}]
+    "chosen",
+    [{"included": [{"id": "x", "repeat": 2}]}, {"included": [{"id": "x", "product_campaign_quantity_limit": 5}]}],
 )
 def test_special_applications_are_not_taken(chosen: dict[str, Any]) -> None:
-    """Cheapest first, prices and limits of single products are not emulated, and said to be so."""
+    """Every second unit, and limits over all orders of a campaign are not emulated, and said to be so."""
     with pytest.raises(NotEmulated):
         read({"applicable_to": chosen})

@@ -201,7 +201,7 @@ async def test_a_redemption_is_found_again_by_its_order(api: httpx.AsyncClient) 
         ({"redeemables": [{"object": "voucher"}]}, 400),
         ({"redeemables": [{"object": "voucher", "id": "A"}] * 2}, 400),
         ({"redeemables": [{"object": "voucher", "id": str(n)} for n in range(31)]}, 400),
-        ({"redeemables": [{"object": "promotion_stack", "id": "stack_x"}]}, 501),
+        ({"redeemables": [{"object": "promotion_stack", "id": "stack_x"}]}, 404),
         ({"redeemables": [{"object": "voucher", "id": "A"}], "session": {"type": "OPEN"}}, 400),
         ({"redeemables": [{"object": "voucher", "id": "A"}], "session": {"key": "k"}}, 400),
         ({"redeemables": [{"object": "voucher", "id": "A", "gift": {"credits": -1}}]}, 400),

@@ -49,6 +49,7 @@ CODE = [{"object": "voucher", "id": "{code}"}]
 BOTH = [{"object": "voucher", "id": "{code}"}, {"object": "voucher", "id": "{other}"}]
 PAYING = [{"object": "voucher", "id": "{card}", "reward": {"id": "{coins}", "points": 10}}]
 PAID = {"source_id": "o-paying", "amount": 500, "status": "CREATED"}
+STACK = [{"object": "promotion_stack", "id": "{stack}"}]
 NOPE = [{"object": "voucher", "id": "NO-SUCH-CODE"}]
 CAMPAIGN: dict[str, Any] = {"campaign_id": "Coupons"}
 PROGRAMME: dict[str, Any] = {"campaign_id": "Programme"}
@@ -443,6 +444,10 @@ CALLS: list[Call] = [
     ),
     call("ValidationRulesApi.delete_validation_rules", validation_rule_id="{validation}", status=204, **LATER),
     # Promotions
+    call("CategoriesApi.create_category", body={"name": "Summer", "hierarchy": 2}, keep={"category": "id"}),
+    call("CategoriesApi.get_category", category_id="{category}"),
+    call("CategoriesApi.update_category", category_id="{category}", body={"name": "Summer", "hierarchy": 1}),
+    call("CategoriesApi.list_categories"),
     call(
         "CampaignsApi.create_campaign",
         body={"name": "Promotion", "campaign_type": "PROMOTION", "type": "AUTO_UPDATE"},
@@ -466,14 +471,45 @@ CALLS: list[Call] = [
     call(
         "PromotionsApi.create_promotion_stack",
         campaign_id="{promotion}",
-        body={"name": "All of them", "tiers": {"ids": ["{promotion_tier}"]}},
+        body={"name": "All of them", "tiers": {"ids": ["{promotion_tier}"]}, "category_id": "{category}"},
         keep={"stack": "id"},
-        **LATER,
+        reads=False,  # the SDK takes the categories of the answer for stacks
     ),
-    call("PromotionsApi.get_promotion_stack", campaign_id="{promotion}", stack_id="{stack}", **LATER),
-    call("PromotionsApi.list_promotion_stacks_in_campaign", campaign_id="{promotion}", **LATER),
-    call("PromotionsApi.list_all_promotion_stacks", **LATER),
-    call("PromotionsApi.delete_promotion_stack", campaign_id="{promotion}", stack_id="{stack}", status=204, **LATER),
+    call("PromotionsApi.get_promotion_stack", campaign_id="{promotion}", stack_id="{stack}"),
+    call("PromotionsApi.list_promotion_stacks_in_campaign", campaign_id="{promotion}"),
+    call("PromotionsApi.list_all_promotion_stacks"),
+    call(
+        "PromotionsApi.update_promotion_stack",
+        campaign_id="{promotion}",
+        stack_id="{stack}",
+        body={"name": "Each of them"},
+        reads=False,
+    ),
+    call("ValidationsApi.validate_stacked_discounts", body={"redeemables": STACK, "order": {"amount": 2000}}),
+    call("QualificationsApi.check_eligibility", body={"scenario": "PROMOTION_STACKS", "order": {"amount": 2000}}),
+    call(
+        "RedemptionsApi.redeem_stacked_discounts",
+        body={"redeemables": STACK, "order": {"source_id": "o-6", "amount": 2000}, "customer": WHO},
+    ),
+    call("PromotionsApi.delete_promotion_stack", campaign_id="{promotion}", stack_id="{stack}", status=204),
+    # What goes together
+    call(
+        "ManagementApi.create_stacking_rules",
+        project_id="{project}",
+        body={"exclusive_categories": ["{category}"], "redeemables_application_mode": "PARTIAL"},
+        keep={"stacking": "id"},
+    ),
+    call("ManagementApi.list_stacking_rules", project_id="{project}"),
+    call("ManagementApi.get_stacking_rules", project_id="{project}", stacking_rules_id="{stacking}"),
+    call(
+        "ManagementApi.update_stacking_rules",
+        project_id="{project}",
+        stacking_rules_id="{stacking}",
+        body={"applicable_redeemables_limit": 3},
+    ),
+    call("ValidationsApi.validate_stacked_discounts", body={"redeemables": [*NOPE, *CODE], "order": ORDER}),
+    call("ManagementApi.delete_stacking_rules", project_id="{project}", stacking_rules_id="{stacking}", status=204),
+    call("CategoriesApi.delete_category", category_id="{category}", status=204),
     call("PromotionsApi.delete_promotion_tier", promotion_tier_id="{promotion_tier}", status=204, **LATER),
     call("MetadataSchemasApi.list_metadata_schemas"),
     call("MetadataSchemasApi.get_metadata_schema", resource="customer"),

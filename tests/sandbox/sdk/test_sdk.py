@@ -41,13 +41,14 @@ def sdk() -> Path:
 @pytest_asyncio.fixture(scope="session")
 async def driven(shared_sandbox: tuple[str, Sandbox], sdk: Path) -> dict[str, Any]:
     """All calls, made once by one process; and what else the SDK could call, with what the sandbox says to that."""
-    url, _ = shared_sandbox
-    async with httpx.AsyncClient(base_url=url, headers=KEYS, timeout=60) as client:
+    url, sandbox = shared_sandbox
+    keys = {**KEYS, "X-Management-Id": KEYS["X-App-Id"], "X-Management-Token": KEYS["X-App-Token"]}
+    async with httpx.AsyncClient(base_url=url, headers=keys, timeout=60) as client:
         await client.post("/sandbox/reset")
         await client.post("/sandbox/webhooks", json={"target_urls": []})
         schema = {"related_object": "customer", "properties": {"vip": "boolean", "level": "number"}}
         assert (await client.post("/sandbox/metadata-schemas", json=schema)).is_success
-        async with asyncio.timeout(90):
+        async with asyncio.timeout(600):
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-S",  # none of our packages: the folder has all that it needs
@@ -57,7 +58,8 @@ async def driven(shared_sandbox: tuple[str, Sandbox], sdk: Path) -> dict[str, An
                 stderr=subprocess.PIPE,
                 env={**os.environ, "PYTHONPATH": str(sdk)},
             )
-            wanted = {"url": url, "keys": KEYS, "kept": {}, "apis": APIS, "calls": [call.sent for call in CALLS]}
+            kept = {"project": sandbox.store.project_id}
+            wanted = {"url": url, "keys": keys, "kept": kept, "apis": APIS, "calls": [call.sent for call in CALLS]}
             out, said = await process.communicate(json.dumps(wanted).encode())
         assert process.returncode == 0, said.decode()[-2000:]
         told: dict[str, Any] = json.loads(out)
