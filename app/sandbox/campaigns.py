@@ -21,8 +21,10 @@ from app.sandbox import (
     conditions,
     effects,
     expiry,
+    filter_fields,
     fixed_ids,
     gifts,
+    list_filters,
     promotion_tiers,
     render,
     tier_rules,
@@ -377,8 +379,7 @@ async def remove(work: Work, row: asyncpg.Record) -> dict[str, Any]:
 
 async def listed(work: Work, request: AnyRequest, kind: str | None) -> dict[str, Any]:
     limit, offset = page(request)
-    if any(name.startswith("filters") for name in request.query_params):
-        raise NotEmulated("Filtering campaigns by `filters`")
+    wanted = list_filters.read(request, filter_fields.CAMPAIGNS)
     sorting = order(request, {"created_at": "created_at", "updated_at": "updated_at"}, "-created_at")
     where = """
       ($1::text IS NULL OR campaign_type = $1)
@@ -386,19 +387,19 @@ async def listed(work: Work, request: AnyRequest, kind: str | None) -> dict[str,
       AND ($4::timestamptz IS NULL OR updated_at > $4) AND ($5::timestamptz IS NULL OR updated_at < $5)
       AND ($6::text IS NULL OR doc ->> 'creation_status' = $6) AND $7::text IS DISTINCT FROM 'true'
     """
-    asked = (
+    asked: tuple[Any, ...] = (
         kind,
         *between(request, "created_at"),
         *between(request, "updated_at"),
         argument(request, "campaign_status"),
         argument(request, "is_referral_code"),
     )
+    fits, values = list_filters.compiled(wanted, filter_fields.CAMPAIGNS, work.now, after=len(asked))
+    where, asked = f"{where} AND ({fits})", (*asked, *values)
     rows = await work.all(
         "SELECT *, (SELECT count(*) FROM voucher WHERE campaign_id = campaign.id) AS vouchers_count, "
-        f"{ASSIGNMENTS} FROM campaign WHERE {where} ORDER BY {sorting} LIMIT $8 OFFSET $9",
+        f"{ASSIGNMENTS} FROM campaign WHERE {where} ORDER BY {sorting} LIMIT {limit} OFFSET {offset}",
         *asked,
-        limit,
-        offset,
     )
     total = await work.value(f"SELECT count(*) FROM campaign WHERE {where}", *asked)
     return render.old_list("campaigns", [await shown(work, row) for row in rows], total)

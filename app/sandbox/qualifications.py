@@ -18,6 +18,8 @@ from app.sandbox import (
     customers,
     discounts,
     effects,
+    filter_fields,
+    list_filters,
     order_items,
     orders,
     promotion_tiers,
@@ -297,8 +299,7 @@ async def check_eligibility(request: AnyRequest, store: TheStore) -> dict[str, A
 async def list_redeemables(reference: FromPath[str], request: AnyRequest, store: TheStore) -> dict[str, Any]:
     """The customer's wallet: every voucher that was published to them."""
     limit, _ = page(request)
-    if any(name.startswith("filters") for name in request.query_params):
-        raise NotEmulated("Filtering redeemables by `filters`")
+    wanted = list_filters.read(request, filter_fields.REDEEMABLES)
     sorting, after = argument(request, "order") or "-id", argument(request, "starting_after_id")
     if sorting not in {"id", "-id"}:
         raise invalid_query("Property .order must be equal to one of the allowed values")
@@ -308,7 +309,7 @@ async def list_redeemables(reference: FromPath[str], request: AnyRequest, store:
             f"{vouchers.SELECT} WHERE v.holder_id = $1 ORDER BY v.created_at, v.id",
             customer["id"],
         )
-        shown = [_held(row, customer["id"], work) for row in rows]
+        shown = [held for row in rows if wanted.fits(held := _held(row, customer["id"], work), work.now)]
     total = len(shown)
     if sorting == "-id":
         shown.reverse()

@@ -18,7 +18,9 @@ from app.sandbox import (
     codes,
     customers,
     effects,
+    filter_fields,
     gifts,
+    list_filters,
     loyalties,
     render,
     validity,
@@ -221,13 +223,16 @@ async def _transactions(work: Work, request: AnyRequest, column: str, value: str
     if sorting not in {"id", "-id", "created_at", "-created_at"}:
         raise invalid_query("Property .order must be equal to one of the allowed values")
     after, down = argument(request, "starting_after_id"), sorting.startswith("-")
+    fields = filter_fields.PROGRAMME_TRANSACTIONS if column == "campaign_id" else {}
+    fits, values = list_filters.compiled(list_filters.read(request, fields), fields, work.now, after=3)
     rows = await work.all(
         f"SELECT * FROM {table} WHERE {column} = $1 "  # noqa: S608 - names of our own
         f"AND ($2::text IS NULL OR seq {'<' if down else '>'} (SELECT seq FROM {table} WHERE id = $2)) "
-        f"ORDER BY seq {'DESC' if down else 'ASC'} LIMIT $3",
+        f"AND ({fits}) ORDER BY seq {'DESC' if down else 'ASC'} LIMIT $3",
         value,
         after,
         limit + 1,
+        *values,
     )
     return render.cursor_list([render.transaction(row) for row in rows], limit)
 
@@ -242,8 +247,6 @@ async def list_transactions(reference: FromPath[str], request: AnyRequest, store
 
 @get("/campaigns/{reference:str}/transactions")
 async def list_campaign_transactions(reference: FromPath[str], request: AnyRequest, store: TheStore) -> dict[str, Any]:
-    if any(name.startswith("filters") for name in request.query_params):
-        raise NotEmulated("Filtering transactions by `filters`")
     async with store.work() as work:
         row = await campaigns.found(work, reference)
         table = "point_transaction" if row["campaign_type"] == "LOYALTY_PROGRAM" else "credit_transaction"

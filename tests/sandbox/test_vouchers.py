@@ -201,7 +201,6 @@ async def test_vouchers_are_filtered(api: httpx.AsyncClient) -> None:
         assert shown["total"] == len(codes)
     error = await send(api, "GET", "/v1/vouchers?created_at[after]=soon", expect=400)
     assert error["key"] == "invalid_query_params"
-    await send(api, "GET", "/v1/vouchers?filters[code][conditions][$is]=x", expect=501)
 
 
 async def test_campaigns_are_filtered(api: httpx.AsyncClient) -> None:
@@ -221,7 +220,6 @@ async def test_campaigns_are_filtered(api: httpx.AsyncClient) -> None:
     for query, names in wanted.items():
         shown = await send(api, "GET", f"/v1/campaigns?{query}")
         assert ([each["name"] for each in shown["campaigns"]], shown["total"]) == (names, len(names)), query
-    await send(api, "GET", "/v1/campaigns?filters[name][conditions][$is]=x", expect=501)
 
 
 @pytest.mark.parametrize(
