@@ -17,6 +17,7 @@ from app.sandbox import (
     async_actions,
     campaigns,
     control,
+    csv_imports,
     customers,
     dashboard,
     earning_rules,
@@ -45,7 +46,9 @@ from app.sandbox import (
     transfers,
     validation_rules,
     validations,
+    voucher_bulk,
     voucher_edits,
+    voucher_imports,
     vouchers,
 )
 from app.sandbox.config import SandboxConfig
@@ -58,12 +61,9 @@ from app.sandbox.work import CALL, Work
 
 log = structlog.get_logger()
 _DOCUMENTED = {
-    "/v1/customers/importCSV": {"POST"},
     "/v1/orders/export": {"POST"},
     "/v1/orders/import": {"POST"},
-    "/v1/products/importCSV": {"POST"},
     "/v1/rewards/{}": {"PUT", "DELETE"},
-    "/v1/skus/importCSV": {"POST"},
 }
 """Methods that Voucherify has at an address of which the sandbox has others: 501, not 405."""
 
@@ -129,6 +129,7 @@ V1: list[Any] = [
     activity,
     async_actions,
     campaigns,
+    csv_imports,
     customers,
     earning_rules,
     events,
@@ -153,7 +154,9 @@ V1: list[Any] = [
     transfers,
     validation_rules,
     validations,
+    voucher_bulk,
     voucher_edits,
+    voucher_imports,
     vouchers,
 ]
 

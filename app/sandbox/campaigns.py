@@ -179,7 +179,7 @@ async def shown(work: Work, row: asyncpg.Record) -> dict[str, Any]:
     return {**campaign, "promotion": {**render.old_list("tiers", tiers, len(tiers)), "has_more": False}}
 
 
-def _inherited(campaign: asyncpg.Record) -> dict[str, Any]:
+def inherited(campaign: asyncpg.Record) -> dict[str, Any]:
     """What a new code has from its campaign."""
     template = campaign["doc"]["voucher"]
     doc = {name: template[name] for name in ("discount", *validity.FIELDS) if template.get(name) is not None}
@@ -209,8 +209,8 @@ async def make_codes(
     template = campaign["doc"]["voucher"]
     config, changes = config or template["code_config"], dict(changes or {})
     quantity, active = changes.pop("quantity", template["redemption"]["quantity"]), changes.pop("active", True)
-    inherited = _inherited(campaign)
-    doc = {**inherited, **changes, "metadata": {**inherited["metadata"], **changes.get("metadata", {})}}
+    own = inherited(campaign)
+    doc = {**own, **changes, "metadata": {**own["metadata"], **changes.get("metadata", {})}}
     doc = {name: value for name, value in doc.items() if value is not None}
     validity.check(doc)
     made: list[str] = []
@@ -336,16 +336,16 @@ def _changed_template(template: dict[str, Any], body: dict[str, Any]) -> dict[st
 
 async def _reach_codes(work: Work, campaign: asyncpg.Record) -> int:
     """Give the codes that are not published or redeemed yet what the campaign says now; answers how many they are."""
-    inherited = _inherited(campaign)
-    inherited.pop("metadata")
-    gone = [name for name in (*validity.FIELDS, "category") if name not in inherited]
+    own = inherited(campaign)
+    own.pop("metadata")
+    gone = [name for name in (*validity.FIELDS, "category") if name not in own]
     done = await work.run(
         "UPDATE voucher SET doc = (doc - $2::text[]) || $3, updated_at = $4, initial_credits = CASE WHEN EXISTS "
         "(SELECT 1 FROM credit_transaction WHERE voucher_id = voucher.id) THEN initial_credits ELSE $5 END "
         "WHERE campaign_id = $1 AND publish_count = 0 AND redeemed_quantity = 0",
         campaign["id"],
         gone,
-        inherited,
+        own,
         work.now,
         (campaign["doc"]["voucher"].get("gift") or {}).get("amount") or 0,
     )

@@ -147,7 +147,7 @@ async def test_a_voucher_stands_alone(api: httpx.AsyncClient) -> None:
         ({"type": "GIFT_VOUCHER", "gift": {}}, 400, "invalid_payload"),
         ({"type": "GIFT_VOUCHER", "gift": {"amount": 1, "effect": "APPLY_TO_ITEMS"}}, 501, "not_emulated"),
         ({"type": "DISCOUNT_VOUCHER", "discount": {**PERCENT, "percent_off_formula": "1"}}, 501, "not_emulated"),
-        ({"type": "DISCOUNT_VOUCHER", "discount": PERCENT, "validation_rules": ["val_x"]}, 501, "not_emulated"),
+        ({"type": "DISCOUNT_VOUCHER", "discount": PERCENT, "validation_rules": ["val_x"]}, 404, "not_found"),
         ({"type": "DISCOUNT_VOUCHER", "discount": PERCENT, "start_date": "soon"}, 400, "invalid_payload"),
         ({"type": "DISCOUNT_VOUCHER", "discount": PERCENT, "validity_day_of_week": [7]}, 400, "invalid_payload"),
         (

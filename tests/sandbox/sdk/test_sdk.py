@@ -57,7 +57,8 @@ async def driven(shared_sandbox: tuple[str, Sandbox], sdk: Path) -> dict[str, An
                 stderr=subprocess.PIPE,
                 env={**os.environ, "PYTHONPATH": str(sdk)},
             )
-            wanted = {"url": url, "keys": KEYS, "kept": {}, "apis": APIS, "calls": [call.sent for call in CALLS]}
+            kept = {"files": str(HERE / "files")}
+            wanted = {"url": url, "keys": KEYS, "kept": kept, "apis": APIS, "calls": [call.sent for call in CALLS]}
             out, said = await process.communicate(json.dumps(wanted).encode())
         assert process.returncode == 0, said.decode()[-2000:]
         told: dict[str, Any] = json.loads(out)
