@@ -28,6 +28,7 @@ from app.sandbox import (
     promotion_tiers,
     render,
     tier_rules,
+    tier_terms,
     validity,
     vouchers,
 )
@@ -111,7 +112,16 @@ async def create(work: Work, body: dict[str, Any], kind: str | None = None) -> d
         made |= {"creation_status": "IN_PROGRESS", "vouchers_generation_status": "IN_PROGRESS"}
         await async_actions.done(work, "CAMPAIGN.VOUCHERS_GENERATE", count, "Vouchers have been generated")
     work.announce(work.event("campaign.created", row["id"], "evcam"), {"campaign": made})
+    if count > 1:
+        tell_of_codes(work, row, count)
     return made
+
+
+def tell_of_codes(work: Work, campaign: asyncpg.Record, count: int) -> None:
+    """Tell that many codes were made in one go, of which none is told by itself."""
+    event = work.event("campaign.vouchers.generation.completed", campaign["id"], "evcam")
+    shown = render.simple_campaign(campaign)
+    work.announce(event, {"count": count, "campaign": shown, "completed_at": iso(work.now)})
 
 
 def _of_every_kind(body: dict[str, Any]) -> dict[str, Any]:
@@ -312,10 +322,15 @@ async def change(work: Work, row: asyncpg.Record, body: dict[str, Any]) -> dict[
     doc["metadata"] = {name: value for name, value in doc.get("metadata", {}).items() if value is not None}
     if "voucher" in doc:
         doc["voucher"] = _changed_template({**doc["voucher"], **dates}, body)
+    other_terms = row["campaign_type"] == "LOYALTY_PROGRAM" and "loyalty_tiers_expiration" in body
+    if other_terms:
+        doc["loyalty_tiers_expiration"] = tier_rules.read(body)
     validity.check(doc)
     doc = {name: value for name, value in doc.items() if value is not None or name == "category_id"}
     await work.run("UPDATE campaign SET doc = $2, updated_at = $3 WHERE id = $1", row["id"], doc, work.now)
     changed = await found(work, row["id"])
+    if other_terms:
+        await tier_terms.changed(work, changed, doc.get("loyalty_tiers_expiration"))
     reached = 0
     if "voucher" in doc:
         reached = await _reach_codes(work, changed)

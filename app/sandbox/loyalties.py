@@ -15,7 +15,7 @@ from litestar.params import FromPath
 from app.sandbox import campaigns, customers, filter_fields, ledger, list_filters, publications, render, vouchers
 from app.sandbox.calendar_days import NEVER
 from app.sandbox.clock import parse_time
-from app.sandbox.errors import Failure, NotEmulated, invalid_payload, not_found
+from app.sandbox.errors import Failure, invalid_payload, not_found
 from app.sandbox.read import AnyRequest, argument, integer, mapping, one_of, page, read_object, text
 from app.sandbox.store import TheStore
 from app.sandbox.work import Work
@@ -53,8 +53,6 @@ async def get_program(campaign: FromPath[str], store: TheStore) -> dict[str, Any
 @put("/loyalties/{campaign:str}")
 async def update_program(campaign: FromPath[str], request: AnyRequest, store: TheStore) -> dict[str, Any]:
     body = await read_object(request)
-    if "loyalty_tiers_expiration" in body:
-        raise NotEmulated("Other terms for the tiers of a programme that there is")
     async with store.work() as work:
         row = await campaigns.found(work, campaign, LOYALTY)
         await work.run("SELECT 1 FROM campaign WHERE id = $1 FOR NO KEY UPDATE", row["id"])

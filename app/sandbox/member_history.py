@@ -111,6 +111,7 @@ async def estimate_points(campaign: FromPath[str], request: AnyRequest, store: T
             work,
             row,
             orders.merged(stored["doc"] if stored is not None else None, wanted.doc),
+            customer,
             metadata,
             await tiering.of_card(work, card) if card is not None else None,
         )
@@ -127,5 +128,8 @@ FIDELITY = (
         "a member's activity, a programme's transactions; estimates of what an order would earn "
         "(`qualifications` of a programme) and their errors"
     ),
-    inferred("an estimate lays what is described over the stored order and stores nothing"),
+    inferred(
+        "an estimate lays what is described over the stored order and stores nothing; a rule whose validation rule "
+        "does not hold adds nothing to it"
+    ),
 )

@@ -305,6 +305,7 @@ async def add_vouchers(reference: FromPath[str], request: AnyRequest, store: The
             config=codes.read(config, ".code_config") if config else None,
             changes=changes(body),
         )
+        campaigns.tell_of_codes(work, campaign, count)
         done = await async_actions.done(work, "CAMPAIGN.VOUCHERS_GENERATE", count, "Vouchers have been generated")
     return Response({"async_action_id": done}, status_code=202)
 

@@ -24,7 +24,7 @@ END $$
 """
 """Waits until somebody is stuck on writing an async action, and ends that connection."""
 PERCENT = {"type": "PERCENT", "percent_off": 10}
-LIST = [
+LIST: list[dict[str, Any]] = [
     {"code": "TEN", "type": "DISCOUNT_VOUCHER", "discount": PERCENT, "category": "new", "metadata": {"a": 1}},
     {"code": "CARD", "type": "GIFT_VOUCHER", "gift": {"amount": 500}, "active": False, "redemption": {"quantity": 3}},
 ]
@@ -169,8 +169,8 @@ async def test_a_file_changes_codes_that_are_there(api: httpx.AsyncClient, sink:
     assert (ten["discount"]["percent_off"], ten["active"], ten["metadata"]) == (20, False, {"a": 1, "word": "hi"})
     assert (result["done_count"], list(failures(result))) == (1, [2])
     assert [each["data"]["voucher"]["code"] for each in await sink.wait(1, "voucher.updated")] == ["TEN"]
-    lines = ("Code,Active,Category,word", f"{held},false,old,hi", "NEW,,,hi", "TEN,true,,")
-    result = await upload(api, f"campaigns/{COUPONS}/importCSV", *lines)
+    more = ("Code,Active,Category,word", f"{held},false,old,hi", "NEW,,,hi", "TEN,true,,")
+    result = await upload(api, f"campaigns/{COUPONS}/importCSV", *more)
     assert (result["done_count"], list(failures(result))) == (2, [3])
     voucher = await send(api, "GET", f"/v1/vouchers/{held}")
     assert (voucher["active"], voucher["category"], voucher["metadata"]) == (False, "old", {})

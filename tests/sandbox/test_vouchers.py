@@ -102,6 +102,19 @@ async def test_codes_are_added_to_a_campaign(api: httpx.AsyncClient) -> None:
     assert sum(code.startswith("X-") for code in codes) == 3
 
 
+async def test_many_codes_are_told_of_together(api: httpx.AsyncClient, sink: Sink) -> None:
+    """With the campaign or after it, one webhook says how many codes were made; a single code is told by itself."""
+    await coupons(api, vouchers_count=3)
+    await send(api, "POST", f"/v1/campaigns/{COUPONS}/vouchers?vouchers_count=2", expect=202)
+    await send(api, "POST", f"/v1/campaigns/{COUPONS}/vouchers")
+    await sink.wait(1, "voucher.created")
+    told = await sink.wait(2, "campaign.vouchers.generation.completed")
+    assert sorted(each["data"]["count"] for each in told) == [2, 3]
+    for each in told:
+        check_webhook("campaign.vouchers.generation.completed", each["data"])
+    assert len(sink.of("voucher.created")) == 1
+
+
 async def test_a_standalone_campaign_takes_vouchers_by_their_own_address(api: httpx.AsyncClient) -> None:
     """`POST /v1/vouchers` adds to it, and to no other campaign; the campaign's address does not."""
     await coupons(api)
