@@ -1,13 +1,18 @@
 """Vouchers, customers, products and SKUs out of lists and CSV files: whole or not at all, and what failed is named."""
 
 import asyncio
+import contextlib
 from typing import Any
 
 import httpx
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from app.sandbox.app import Sandbox
-from app.sandbox.csv_files import MOST_LINES
+from app.sandbox.csv_files import MOST_LINES, number, parsed
+from app.sandbox.errors import Failure
+from app.sandbox.read import LARGEST
 from tests.sandbox.programme import COUPONS, LOYALTY, coupon, coupons, join, loyalty, redeem, send
 from tests.sandbox.published import check_answer
 from tests.sandbox.serving import Sink
@@ -260,6 +265,16 @@ async def test_what_is_no_file_is_refused(api: httpx.AsyncClient) -> None:
     assert "UTF-8" in (await api.post("/v1/customers/importCSV", files=files)).json()["details"]
     await upload(api, "campaigns/none/importCSV", "Code", "X", expect=404)
     assert (await send(api, "GET", "/v1/customers"))["total"] == 0
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(alphabet='ab,"\n\r \x00{}é', max_size=60), st.text(alphabet="0123456789.-eE+_ NaInf٣,", max_size=18))
+def test_any_text_is_read_or_refused(whole: str, cell: str) -> None:
+    """Whatever a file or a cell holds, it is lines, a number, or a refusal that says why; nothing breaks on it."""
+    for read in (lambda: parsed(f"head\n{whole}"), lambda: parsed(whole), lambda: number(cell, "x")):
+        with contextlib.suppress(Failure):
+            found = read()
+            assert all(line.cells for line in found) if isinstance(found, list) else abs(found) <= LARGEST
 
 
 async def test_an_import_that_is_killed_in_the_middle_leaves_nothing(
