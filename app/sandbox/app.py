@@ -19,6 +19,7 @@ from app.sandbox import (
     campaigns,
     categories,
     control,
+    csv_imports,
     customers,
     dashboard,
     earning_rules,
@@ -52,7 +53,9 @@ from app.sandbox import (
     transfers,
     validation_rules,
     validations,
+    voucher_bulk,
     voucher_edits,
+    voucher_imports,
     vouchers,
 )
 from app.sandbox.config import SandboxConfig
@@ -65,11 +68,8 @@ from app.sandbox.work import CALL, Work
 
 log = structlog.get_logger()
 _DOCUMENTED = {
-    "/v1/customers/importCSV": {"POST"},
     "/v1/orders/export": {"POST"},
     "/v1/orders/import": {"POST"},
-    "/v1/products/importCSV": {"POST"},
-    "/v1/skus/importCSV": {"POST"},
 }
 """Methods that Voucherify has at an address of which the sandbox has others: 501, not 405."""
 
@@ -143,6 +143,7 @@ V1: list[Any] = [
     async_actions,
     campaigns,
     categories,
+    csv_imports,
     customers,
     earning_rules,
     events,
@@ -171,7 +172,9 @@ V1: list[Any] = [
     transfers,
     validation_rules,
     validations,
+    voucher_bulk,
     voucher_edits,
+    voucher_imports,
     vouchers,
 ]
 

@@ -22,12 +22,15 @@ from app.sandbox import (
     conditions,
     effects,
     expiry,
+    filter_fields,
     fixed_ids,
     gifts,
+    list_filters,
     promotion_tiers,
     referral_programs,
     render,
     tier_rules,
+    tier_terms,
     validity,
     vouchers,
 )
@@ -113,7 +116,16 @@ async def create(work: Work, body: dict[str, Any], kind: str | None = None) -> d
         made |= {"creation_status": "IN_PROGRESS", "vouchers_generation_status": "IN_PROGRESS"}
         await async_actions.done(work, "CAMPAIGN.VOUCHERS_GENERATE", count, "Vouchers have been generated")
     work.announce(work.event("campaign.created", row["id"], "evcam"), {"campaign": made})
+    if count > 1:
+        tell_of_codes(work, row, count)
     return made
+
+
+def tell_of_codes(work: Work, campaign: asyncpg.Record, count: int) -> None:
+    """Tell that many codes were made in one go, of which none is told by itself."""
+    event = work.event("campaign.vouchers.generation.completed", campaign["id"], "evcam")
+    shown = render.simple_campaign(campaign)
+    work.announce(event, {"count": count, "campaign": shown, "completed_at": iso(work.now)})
 
 
 def _of_every_kind(body: dict[str, Any]) -> dict[str, Any]:
@@ -180,7 +192,7 @@ async def shown(work: Work, row: asyncpg.Record) -> dict[str, Any]:
     return {**campaign, "promotion": {**render.old_list("tiers", tiers, len(tiers)), "has_more": False}}
 
 
-def _inherited(campaign: asyncpg.Record) -> dict[str, Any]:
+def inherited(campaign: asyncpg.Record) -> dict[str, Any]:
     """What a new code has from its campaign."""
     template = campaign["doc"]["voucher"]
     doc = {name: template[name] for name in ("discount", *validity.FIELDS) if template.get(name) is not None}
@@ -210,8 +222,8 @@ async def make_codes(
     template = campaign["doc"]["voucher"]
     config, changes = config or template["code_config"], dict(changes or {})
     quantity, active = changes.pop("quantity", template["redemption"]["quantity"]), changes.pop("active", True)
-    inherited = _inherited(campaign)
-    doc = {**inherited, **changes, "metadata": {**inherited["metadata"], **changes.get("metadata", {})}}
+    own = inherited(campaign)
+    doc = {**own, **changes, "metadata": {**own["metadata"], **changes.get("metadata", {})}}
     doc = {name: value for name, value in doc.items() if value is not None}
     validity.check(doc)
     made: list[str] = []
@@ -320,10 +332,15 @@ async def change(work: Work, row: asyncpg.Record, body: dict[str, Any]) -> dict[
     doc["metadata"] = {name: value for name, value in doc.get("metadata", {}).items() if value is not None}
     if "voucher" in doc:
         doc["voucher"] = _changed_template({**doc["voucher"], **dates}, body)
+    other_terms = row["campaign_type"] == "LOYALTY_PROGRAM" and "loyalty_tiers_expiration" in body
+    if other_terms:
+        doc["loyalty_tiers_expiration"] = tier_rules.read(body)
     validity.check(doc)
     doc = {name: value for name, value in doc.items() if value is not None or name == "category_id"}
     await work.run("UPDATE campaign SET doc = $2, updated_at = $3 WHERE id = $1", row["id"], doc, work.now)
     changed = await found(work, row["id"])
+    if other_terms:
+        await tier_terms.changed(work, changed, doc.get("loyalty_tiers_expiration"))
     reached = 0
     if "voucher" in doc:
         reached = await _reach_codes(work, changed)
@@ -344,16 +361,16 @@ def _changed_template(template: dict[str, Any], body: dict[str, Any]) -> dict[st
 
 async def _reach_codes(work: Work, campaign: asyncpg.Record) -> int:
     """Give the codes that are not published or redeemed yet what the campaign says now; answers how many they are."""
-    inherited = _inherited(campaign)
-    inherited.pop("metadata")
-    gone = [name for name in (*validity.FIELDS, "category") if name not in inherited]
+    own = inherited(campaign)
+    own.pop("metadata")
+    gone = [name for name in (*validity.FIELDS, "category") if name not in own]
     done = await work.run(
         "UPDATE voucher SET doc = (doc - $2::text[]) || $3, updated_at = $4, initial_credits = CASE WHEN EXISTS "
         "(SELECT 1 FROM credit_transaction WHERE voucher_id = voucher.id) THEN initial_credits ELSE $5 END "
         "WHERE campaign_id = $1 AND publish_count = 0 AND redeemed_quantity = 0",
         campaign["id"],
         gone,
-        inherited,
+        own,
         work.now,
         (campaign["doc"]["voucher"].get("gift") or {}).get("amount") or 0,
     )
@@ -387,8 +404,7 @@ async def remove(work: Work, row: asyncpg.Record) -> dict[str, Any]:
 
 async def listed(work: Work, request: AnyRequest, kind: str | None) -> dict[str, Any]:
     limit, offset = page(request)
-    if any(name.startswith("filters") for name in request.query_params):
-        raise NotEmulated("Filtering campaigns by `filters`")
+    wanted = list_filters.read(request, filter_fields.CAMPAIGNS)
     sorting = order(request, {"created_at": "created_at", "updated_at": "updated_at"}, "-created_at")
     where = """
       ($1::text IS NULL OR campaign_type = $1)
@@ -397,19 +413,19 @@ async def listed(work: Work, request: AnyRequest, kind: str | None) -> dict[str,
       AND ($6::text IS NULL OR doc ->> 'creation_status' = $6)
       AND ($7::text IS NULL OR (campaign_type = 'REFERRAL_PROGRAM') = ($7 = 'true'))
     """
-    asked = (
+    asked: tuple[Any, ...] = (
         kind,
         *between(request, "created_at"),
         *between(request, "updated_at"),
         argument(request, "campaign_status"),
         argument(request, "is_referral_code"),
     )
+    fits, values = list_filters.compiled(wanted, filter_fields.CAMPAIGNS, work.now, after=len(asked))
+    where, asked = f"{where} AND ({fits})", (*asked, *values)
     rows = await work.all(
         "SELECT *, (SELECT count(*) FROM voucher WHERE campaign_id = campaign.id) AS vouchers_count, "
-        f"{ASSIGNMENTS} FROM campaign WHERE {where} ORDER BY {sorting} LIMIT $8 OFFSET $9",
+        f"{ASSIGNMENTS} FROM campaign WHERE {where} ORDER BY {sorting} LIMIT {limit} OFFSET {offset}",
         *asked,
-        limit,
-        offset,
     )
     total = await work.value(f"SELECT count(*) FROM campaign WHERE {where}", *asked)
     return render.old_list("campaigns", [await shown(work, row) for row in rows], total)

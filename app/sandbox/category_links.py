@@ -48,6 +48,15 @@ async def chosen(work: Work, body: dict[str, Any], at: str = "") -> dict[str, An
     return {"category": None, "category_id": None} if {"category", "category_id"} & set(body) else {}
 
 
+async def by_name(work: Work, names: set[str]) -> dict[str, str]:
+    """The ids of the categories with these names, of those that there are."""
+    rows = await work.all(
+        "SELECT DISTINCT ON (name) name, id FROM category WHERE name = ANY($1) ORDER BY name, created_at, id",
+        list(names),
+    )
+    return {row["name"]: row["id"] for row in rows}
+
+
 FIDELITY = (
     documented("a category of a campaign, voucher, promotion tier or stack by `category_id`, the first three by name"),
     inferred(

@@ -269,6 +269,7 @@ async def delete_permanently(reference: FromPath[str], store: TheStore) -> dict[
             SELECT (SELECT count(*) FROM custom_event WHERE customer_id = $1) AS events,
               (SELECT count(*) FROM activity WHERE customer_id = $1) AS customer_events,
               (SELECT count(*) FROM orders) AS orders,
+              (SELECT count(*) FROM segment_member WHERE customer_id = $1) AS segments,
               (SELECT count(*) FROM activity WHERE customer_id = $1 AND type LIKE 'customer.order.%') AS order_events
             """,
             row["id"],
@@ -282,7 +283,7 @@ async def delete_permanently(reference: FromPath[str], store: TheStore) -> dict[
             "related_object_id": row["id"],
             "related_object": "customer",
             "status": "DONE",
-            "data_json": {**counts, "daily_events": 0, "segments": 0, "customer": 1},
+            "data_json": {**counts, "daily_events": 0, "customer": 1},
             "object": "pernament_deletion",  # the real service writes it like this
         }
 

@@ -113,18 +113,26 @@ async def estimate(
     work: Work,
     campaign: asyncpg.Record,
     order: Mapping[str, Any],
-    customer: Mapping[str, Any],
+    customer: Mapping[str, Any] | None,
+    metadata: Mapping[str, Any],
     tier: render.Row | None,
 ) -> int:
-    """What the rules for paid orders of this programme would give for an order now."""
+    """What the rules for paid orders of this programme would give for an order now.
+
+    `customer` is the one that there is, or None; `metadata` is what the customer would have by then.
+    """
     rules = await work.all(
-        "SELECT * FROM earning_rule WHERE campaign_id = $1 AND event = $2 AND active", campaign["id"], ORDER_PAID
+        "SELECT * FROM earning_rule WHERE campaign_id = $1 AND event = $2 AND active ORDER BY created_at, id",
+        *(campaign["id"], ORDER_PAID),
     )
+    who = {**customer, "doc": {**customer["doc"], "metadata": metadata}} if customer is not None else None
     total = 0
     for rule in rules:
-        if in_time(rule["doc"], campaign["doc"], work.now, work.config.time_zone):
+        if not in_time(rule["doc"], campaign["doc"], work.now, work.config.time_zone):
+            continue
+        if await refusal(work, [("earning_rule", rule["id"])], Subject(who, order)) is None:
             loyalty = rule["doc"]["loyalty"]
-            basis = Basis(order, customer, matches=await targets.matcher(work, loyalty, order))
+            basis = Basis(order, metadata, matches=await targets.matcher(work, loyalty, order))
             total += mapped(points(loyalty, order, basis), tiering.mapping_of(tier, "earning_rules", rule["id"]))
     return total
 

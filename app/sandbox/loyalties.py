@@ -12,10 +12,10 @@ import asyncpg
 from litestar import Router, delete, get, post, put
 from litestar.params import FromPath
 
-from app.sandbox import campaigns, customers, ledger, publications, render, vouchers
+from app.sandbox import campaigns, customers, filter_fields, ledger, list_filters, publications, render, vouchers
 from app.sandbox.calendar_days import NEVER
 from app.sandbox.clock import parse_time
-from app.sandbox.errors import Failure, NotEmulated, invalid_payload, not_found
+from app.sandbox.errors import Failure, invalid_payload, not_found
 from app.sandbox.read import AnyRequest, argument, integer, mapping, one_of, page, read_object, text
 from app.sandbox.store import TheStore
 from app.sandbox.work import Work
@@ -53,8 +53,6 @@ async def get_program(campaign: FromPath[str], store: TheStore) -> dict[str, Any
 @put("/loyalties/{campaign:str}")
 async def update_program(campaign: FromPath[str], request: AnyRequest, store: TheStore) -> dict[str, Any]:
     body = await read_object(request)
-    if "loyalty_tiers_expiration" in body:
-        raise NotEmulated("Other terms for the tiers of a programme that there is")
     async with store.work() as work:
         row = await campaigns.found(work, campaign, LOYALTY)
         await work.run("SELECT 1 FROM campaign WHERE id = $1 FOR NO KEY UPDATE", row["id"])
@@ -184,16 +182,19 @@ def _expires_at(work: Work, body: dict[str, Any]) -> date | None:
 async def list_transactions(reference: FromPath[str], request: AnyRequest, store: TheStore) -> dict[str, Any]:
     limit, offset = page(request)
     after = argument(request, "starting_after_id")
+    wanted = list_filters.read(request, filter_fields.MEMBER_TRANSACTIONS)
     async with store.work() as work:
         card = await member(work, reference, request.path_params.get("campaign"))
+        fits, values = list_filters.compiled(wanted, filter_fields.MEMBER_TRANSACTIONS, work.now, after=4)
         rows = await work.all(
-            "SELECT * FROM point_transaction WHERE voucher_id = $1 "
+            "SELECT * FROM point_transaction WHERE voucher_id = $1 "  # noqa: S608 - of our own fields
             "AND ($2::text IS NULL OR seq < (SELECT seq FROM point_transaction WHERE id = $2)) "
-            "ORDER BY seq DESC LIMIT $3 OFFSET $4",
+            f"AND ({fits}) ORDER BY seq DESC LIMIT $3 OFFSET $4",
             card["id"],
             after,
             limit + 1,
             offset,
+            *values,
         )
     return render.cursor_list([render.transaction(row) for row in rows], limit)
 

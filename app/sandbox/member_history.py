@@ -13,12 +13,22 @@ from typing import Any
 from litestar import Router, get, post
 from litestar.params import FromPath
 
-from app.sandbox import campaigns, customers, earning, orders, publications, render, tiering
+from app.sandbox import (
+    campaigns,
+    customers,
+    earning,
+    filter_fields,
+    list_filters,
+    orders,
+    publications,
+    render,
+    tiering,
+)
 from app.sandbox.entries import shown
-from app.sandbox.errors import Failure, NotEmulated, invalid_payload
+from app.sandbox.errors import Failure, invalid_payload
 from app.sandbox.fidelity import documented, inferred
 from app.sandbox.loyalties import LOYALTY, member
-from app.sandbox.read import AnyRequest, argument, flag, mapping, order, page, read_object, text
+from app.sandbox.read import AnyRequest, argument, mapping, order, page, read_object, text
 from app.sandbox.store import TheStore
 
 
@@ -43,18 +53,20 @@ async def list_activity(reference: FromPath[str], request: AnyRequest, store: Th
 @get("/loyalties/{campaign:str}/transactions")
 async def list_transactions(campaign: FromPath[str], request: AnyRequest, store: TheStore) -> dict[str, Any]:
     limit, _ = page(request)
-    if flag(request, "filters") or any(name.startswith("filters") for name in request.query_params):
-        raise NotEmulated("Filtering transactions by `filters`")
+    fields = filter_fields.PROGRAMME_TRANSACTIONS
+    wanted = list_filters.read(request, fields)
     direction, beyond = _direction(request)
     async with store.work() as work:
         row = await campaigns.found(work, campaign, LOYALTY)
+        fits, values = list_filters.compiled(wanted, fields, work.now, after=3)
         rows = await work.all(
             "SELECT * FROM point_transaction WHERE campaign_id = $1 "
             f"AND ($2::text IS NULL OR seq {beyond} (SELECT seq FROM point_transaction WHERE id = $2)) "
-            f"ORDER BY seq {direction} LIMIT $3",
+            f"AND ({fits}) ORDER BY seq {direction} LIMIT $3",
             row["id"],
             argument(request, "starting_after_id"),
             limit + 1,
+            *values,
         )
     return render.cursor_list([render.transaction(each) for each in rows], limit)
 
@@ -99,6 +111,7 @@ async def estimate_points(campaign: FromPath[str], request: AnyRequest, store: T
             work,
             row,
             orders.merged(stored["doc"] if stored is not None else None, wanted.doc),
+            customer,
             metadata,
             await tiering.of_card(work, card) if card is not None else None,
         )
@@ -115,5 +128,8 @@ FIDELITY = (
         "a member's activity, a programme's transactions; estimates of what an order would earn "
         "(`qualifications` of a programme) and their errors"
     ),
-    inferred("an estimate lays what is described over the stored order and stores nothing"),
+    inferred(
+        "an estimate lays what is described over the stored order and stores nothing; a rule whose validation rule "
+        "does not hold adds nothing to it"
+    ),
 )

@@ -65,6 +65,7 @@ PROJECT_EVENTS = frozenset(
         "campaign.reward.assignment.deleted",
         "campaign.reward.assignment.updated",
         "campaign.updated",
+        "campaign.vouchers.generation.completed",
         "customer.created",
         "customer.deleted",
         "customer.rewarded",
@@ -145,6 +146,7 @@ async def write(work: Work, webhooks: list[asyncpg.Record], project_id: str) -> 
 
 
 FIDELITY = (
+    documented("project event of many codes at once: `campaign.vouchers.generation.completed`"),
     documented("envelope, data keys, `x-voucherify-signature` over the compact body"),
     documented(
         "project events: `customer.{created,updated,deleted,rewarded.loyalty_points}`, "

@@ -52,7 +52,7 @@ async def found(work: Work, reference: str, *, lock: bool = False) -> asyncpg.Re
     return row
 
 
-def _read(body: dict[str, Any], at: str = "") -> dict[str, Any]:
+def read(body: dict[str, Any], at: str = "") -> dict[str, Any]:
     doc: dict[str, Any] = {name: text(body, name, at=at) for name in ("name", "image_url") if name in body}
     if "price" in body:
         doc["price"] = integer(body, "price", at=at)
@@ -108,7 +108,7 @@ async def change(work: Work, row: asyncpg.Record, doc: dict[str, Any]) -> asyncp
 @post("/products", status_code=200)
 async def create_product(request: AnyRequest, store: TheStore) -> dict[str, Any]:
     body = await read_object(request)
-    doc, identifier, source_id = _read(body), text(body, "id"), text(body, "source_id", longest=500) or None
+    doc, identifier, source_id = read(body), text(body, "id"), text(body, "source_id", longest=500) or None
     async with store.work() as work:
         return render.product(await upsert(work, source_id, doc, identifier))
 
@@ -136,7 +136,7 @@ async def get_product(reference: FromPath[str], store: TheStore) -> dict[str, An
 
 @put("/products/{reference:str}")
 async def update_product(reference: FromPath[str], request: AnyRequest, store: TheStore) -> dict[str, Any]:
-    doc = _read(await read_object(request))
+    doc = read(await read_object(request))
     async with store.work() as work:
         row = await change(work, await found(work, reference, lock=True), doc)
         return (await _shown(work, [row]))[0]
@@ -152,7 +152,7 @@ async def delete_product(reference: FromPath[str], store: TheStore) -> None:
 async def update_in_bulk(request: AnyRequest, store: TheStore) -> dict[str, Any]:
     given = await read_list(request)
     wanted = sorted(
-        (required_text(item, "source_id", longest=500, at=f"[{place}]"), place, _read(item, f"[{place}]"))
+        (required_text(item, "source_id", longest=500, at=f"[{place}]"), place, read(item, f"[{place}]"))
         for place, item in enumerate(given)
     )  # in one order, so that two such calls do not wait for each other
     async with store.work() as work:

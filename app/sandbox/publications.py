@@ -12,9 +12,9 @@ from typing import Any
 import asyncpg
 from litestar import Router, get, post
 
-from app.sandbox import campaigns, customers, ledger, render, validity, vouchers
+from app.sandbox import campaigns, customers, filter_fields, ledger, list_filters, render, validity, vouchers
 from app.sandbox.clock import iso, parse_time
-from app.sandbox.errors import Failure, NotEmulated, invalid_payload, invalid_query, not_found
+from app.sandbox.errors import Failure, invalid_payload, invalid_query, not_found
 from app.sandbox.fidelity import documented, inferred
 from app.sandbox.ids import new_id
 from app.sandbox.read import (
@@ -280,8 +280,7 @@ async def list_publications(request: AnyRequest, store: TheStore) -> dict[str, A
         "channel": "doc ->> 'channel'",
     }
     sorting = order(request, columns, "-created_at")
-    if any(name.startswith("filters") for name in request.query_params):
-        raise NotEmulated("Filtering publications by `filters`")
+    wanted = list_filters.read(request, filter_fields.PUBLICATIONS)
     where = """
       ($1::text IS NULL OR source_id = $1)
       AND ($2::text IS NULL OR campaign_id = (SELECT id FROM campaign WHERE id = $2 OR name = $2 LIMIT 1))
@@ -298,11 +297,11 @@ async def list_publications(request: AnyRequest, store: TheStore) -> dict[str, A
     conditions: list[Any] = [argument(request, name) for name in names]
     conditions += between(request, "created_at")
     async with store.work() as work:
+        fits, values = list_filters.compiled(wanted, filter_fields.PUBLICATIONS, work.now, after=len(conditions))
+        where, conditions = f"{where} AND ({fits})", [*conditions, *values]
         rows = await work.all(
-            f"SELECT doc FROM publication WHERE {where} ORDER BY {sorting} LIMIT $10 OFFSET $11",
+            f"SELECT doc FROM publication WHERE {where} ORDER BY {sorting} LIMIT {limit} OFFSET {offset}",
             *conditions,
-            limit,
-            offset,
         )
         total = await work.value(f"SELECT count(*) FROM publication WHERE {where}", *conditions)
         shown = [await _listed(work, row["doc"]) for row in rows]

@@ -15,7 +15,9 @@ from litestar.params import FromPath
 from app.sandbox import (
     customers,
     discounts,
+    filter_fields,
     gifts,
+    list_filters,
     order_items,
     orders,
     referral_holders,
@@ -25,7 +27,7 @@ from app.sandbox import (
     vouchers,
 )
 from app.sandbox.clock import iso, parse_time
-from app.sandbox.errors import NotEmulated, invalid_payload, invalid_query
+from app.sandbox.errors import invalid_payload, invalid_query
 from app.sandbox.fidelity import documented, inferred
 from app.sandbox.ids import tracking_id
 from app.sandbox.offers import SCENARIOS, Offer, Question
@@ -188,8 +190,7 @@ async def check_eligibility(request: AnyRequest, store: TheStore) -> dict[str, A
 async def list_redeemables(reference: FromPath[str], request: AnyRequest, store: TheStore) -> dict[str, Any]:
     """The customer's wallet: every voucher that was published to them."""
     limit, _ = page(request)
-    if any(name.startswith("filters") for name in request.query_params):
-        raise NotEmulated("Filtering redeemables by `filters`")
+    wanted = list_filters.read(request, filter_fields.REDEEMABLES)
     sorting, after = argument(request, "order") or "-id", argument(request, "starting_after_id")
     if sorting not in {"id", "-id"}:
         raise invalid_query("Property .order must be equal to one of the allowed values")
@@ -199,8 +200,8 @@ async def list_redeemables(reference: FromPath[str], request: AnyRequest, store:
             f"{vouchers.SELECT} WHERE v.holder_id = $1 ORDER BY v.created_at, v.id",
             customer["id"],
         )
-        shown = [_held(row, work) for row in rows]
-        shown += [_held(row, work, held) for row, held in await referral_holders.as_referee(work, customer["id"])]
+        held = [(row, None) for row in rows] + await referral_holders.as_referee(work, customer["id"])
+        shown = [each for row, as_ in held if wanted.fits(each := _held(row, work, as_), work.now)]
     total = len(shown)
     if sorting == "-id":
         shown.reverse()

@@ -18,7 +18,9 @@ from app.sandbox import (
     campaigns,
     customers,
     discounts,
+    filter_fields,
     gifts,
+    list_filters,
     order_items,
     orders,
     promotion_tiers,
@@ -33,7 +35,7 @@ from app.sandbox import (
 )
 from app.sandbox.clock import iso
 from app.sandbox.discounts import Outcome
-from app.sandbox.errors import Failure, NotEmulated, not_found
+from app.sandbox.errors import Failure, not_found
 from app.sandbox.fidelity import documented, inferred
 from app.sandbox.ids import new_id, tracking_id
 from app.sandbox.read import AnyRequest, argument, between, mapping, order, page, read_object
@@ -364,16 +366,15 @@ async def list_redemptions(request: AnyRequest, store: TheStore) -> dict[str, An
         SELECT id FROM customer WHERE id = $3 OR source_id = $3 ORDER BY (id = $3) DESC LIMIT 1))
       AND ($4::timestamptz IS NULL OR created_at > $4) AND ($5::timestamptz IS NULL OR created_at < $5)
     """
-    if any(name.startswith("filters") for name in request.query_params):
-        raise NotEmulated("Filtering redemptions by `filters`")
+    wanted = list_filters.read(request, filter_fields.REDEMPTIONS)
     conditions: list[Any] = [argument(request, name) for name in ("result", "campaign", "customer")]
     conditions += between(request, "created_at")
     async with store.work() as work:
+        fits, values = list_filters.compiled(wanted, filter_fields.REDEMPTIONS, work.now, after=len(conditions))
+        where, conditions = f"{where} AND ({fits})", [*conditions, *values]
         rows = await work.all(
-            f"SELECT doc FROM redemption WHERE {where} ORDER BY {sorting} LIMIT $6 OFFSET $7",
+            f"SELECT doc FROM redemption WHERE {where} ORDER BY {sorting} LIMIT {limit} OFFSET {offset}",
             *conditions,
-            limit,
-            offset,
         )
         total = await work.value(f"SELECT count(*) FROM redemption WHERE {where}", *conditions)
     return render.old_list("redemptions", [row["doc"] for row in rows], total)

@@ -6,17 +6,18 @@ a customer is looked at again at the end of every request that did something to 
 type, a list makes a static segment and a filter a passive one.
 """
 
-import re
+# ruff: noqa: S608 - what is put together here are constants and columns of an allow-list; values are parameters
+
 from typing import Any
 
 import asyncpg
 from litestar import Router, delete, get, post
 from litestar.params import FromPath
 
-from app.sandbox import customers, membership, operators
+from app.sandbox import customers, filter_fields, list_filters, membership
 from app.sandbox.clock import iso
 from app.sandbox.earning import SEGMENT_ENTERED, earn
-from app.sandbox.errors import NotEmulated, invalid_payload, invalid_query, not_found
+from app.sandbox.errors import NotEmulated, invalid_payload, not_found
 from app.sandbox.fidelity import documented, inferred
 from app.sandbox.ids import new_id
 from app.sandbox.read import AnyRequest, mapping, one_of, order, page, read_object, required_text
@@ -27,7 +28,6 @@ _TYPES = ("auto-update", "passive", "static")
 _MOST_LISTED = 20_000
 _ROUNDS = 10
 """The points of one entering may lead into the next segment; what goes round in a circle is broken off."""
-_FILTER = re.compile(r"filters\[(id|name|type|created_at)\]\[conditions\]\[(\$?\w+)\](?:\[\d*\])?")
 
 
 async def found(work: Work, reference: str) -> asyncpg.Record:
@@ -154,36 +154,14 @@ async def _list(work: Work, segment: str, listed: list[str]) -> None:
 async def list_segments(request: AnyRequest, store: TheStore) -> dict[str, Any]:
     limit, offset = page(request)
     sorting = order(request, {"created_at": "created_at"}, "-created_at")
-    filters = _filters(request)
+    wanted = list_filters.read(request, filter_fields.SEGMENTS)
     async with store.work() as work:
-        rows = await work.all(f"SELECT * FROM segment ORDER BY {sorting}")  # noqa: S608 - of an allow-list
-        now = work.now
-    fits = [row for row in rows if _fits(row, filters, request, now)]
-    data = [shown(row) for row in fits[offset : offset + limit]]
-    return {"object": "list", "data_ref": "data", "data": data, "total": len(fits)}
-
-
-def _filters(request: AnyRequest) -> list[tuple[str, str, list[str]]]:
-    """`filters[created_at][conditions][$before]=…`, each with its values."""
-    wanted: dict[tuple[str, str], list[str]] = {}
-    for name, value in request.query_params.multi_items():
-        if not name.startswith("filters") or name == "filters[junction]":
-            continue
-        match = _FILTER.fullmatch(name)
-        operator = operators.canonical(match[2]) if match else ""
-        if match is None or operator not in operators.EMULATED:
-            raise NotEmulated(f"Filtering segments by `{name[:100]}`")
-        values = wanted.setdefault((match[1], operator), [])
-        values.append(value)
-        if problem := operators.unreadable(operator, values):
-            raise invalid_query(f"Property .{name[:100]} {problem}")
-    return [(field, operator, values) for (field, operator), values in wanted.items()]
-
-
-def _fits(row: asyncpg.Record, filters: list[tuple[str, str, list[str]]], request: AnyRequest, now: Any) -> bool:
-    fits = [operators.fits(operator, values, row[field], now) for field, operator, values in filters]
-    either = str(request.query_params.get("filters[junction]")).lower() == "or"
-    return any(fits) if either and fits else all(fits)
+        fits, values = list_filters.compiled(wanted, filter_fields.SEGMENTS, work.now, after=0)
+        rows = await work.all(
+            f"SELECT * FROM segment WHERE {fits} ORDER BY {sorting} LIMIT {limit} OFFSET {offset}", *values
+        )
+        total = await work.value(f"SELECT count(*) FROM segment WHERE {fits}", *values)
+    return {"object": "list", "data_ref": "data", "data": [shown(row) for row in rows], "total": total}
 
 
 @get("/segments/{reference:str}")

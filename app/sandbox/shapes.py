@@ -82,6 +82,18 @@ VOUCHER = a(
     is_referral_code=FLAG,
     code_config=a(pattern=TEXT, length=COUNT, charset=TEXT, prefix=TEXT, postfix=TEXT),
 )
+IMPORTED = a(
+    ("code",),
+    code=NAME,
+    type=one_of("DISCOUNT_VOUCHER", "GIFT_VOUCHER"),
+    discount=DISCOUNT,
+    gift=a(amount=COUNT),
+    loyalty_card=a(points=COUNT),
+    redemption=a(quantity=COUNT),
+    category=TEXT,
+    active=FLAG,
+    metadata=METADATA,
+)
 CAMPAIGN = a(
     ("name",),
     name=NAME,
@@ -212,6 +224,10 @@ BODIES: Final[dict[str, Schema]] = {
         properties={"type": "object", "additionalProperties": one_of("string", "number", "boolean", "date", "array")},
     ),
     "POST /sandbox/referral-tiers": a(("campaign", "tiers"), campaign=NAME, tiers=some(LEVEL)),
+    "POST /v1/vouchers/import": some(IMPORTED),
+    "POST /v1/campaigns/{reference}/import": some(IMPORTED),
+    "POST /v1/vouchers/bulk/async": some(a(("code", "metadata"), code=NAME, metadata=METADATA)),
+    "POST /v1/vouchers/metadata/async": a(("codes", "metadata"), codes=some(NAME), metadata=METADATA),
     "POST /sandbox/webhooks": a(target_url=TEXT, target_urls=some(TEXT)),
 }
 _LIMIT: Final[Schema] = {"type": "integer", "minimum": 1, "maximum": 100}
@@ -253,6 +269,8 @@ QUERIES: Final[dict[str, dict[str, Schema]]] = {
         "campaign": TEXT,
         "customer": TEXT,
         "code": TEXT,
+        "filters[code][conditions][$contains]": TEXT,
+        "filters[metadata.a][conditions][$in]": TEXT,
     },
     "GET /sandbox/requests": {"limit": _LIMIT, "method": TEXT, "path": TEXT},
     "GET /sandbox/deliveries": {"limit": _LIMIT, "page": _LIMIT, "type": TEXT, "state": TEXT},

@@ -47,7 +47,7 @@ async def found(work: Work, reference: str, *, product: str | None = None, lock:
     return row
 
 
-def _read(body: dict[str, Any]) -> dict[str, Any]:
+def read(body: dict[str, Any]) -> dict[str, Any]:
     doc: dict[str, Any] = {name: text(body, name) for name in ("sku", "currency", "image_url") if name in body}
     if "price" in body:
         doc["price"] = integer(body, "price")
@@ -97,7 +97,7 @@ async def change(work: Work, row: asyncpg.Record, doc: dict[str, Any]) -> asyncp
 @post("/products/{product:str}/skus", status_code=200)
 async def create_sku(product: FromPath[str], request: AnyRequest, store: TheStore) -> dict[str, Any]:
     body = await read_object(request)
-    doc, identifier, source_id = _read(body), text(body, "id"), text(body, "source_id", longest=500) or None
+    doc, identifier, source_id = read(body), text(body, "id"), text(body, "source_id", longest=500) or None
     async with store.work() as work:
         return render.sku(await upsert(work, await products.found(work, product), source_id, doc, identifier))
 
@@ -130,7 +130,7 @@ async def get_sku(reference: FromPath[str], store: TheStore) -> dict[str, Any]:
 async def update_sku(
     product: FromPath[str], reference: FromPath[str], request: AnyRequest, store: TheStore
 ) -> dict[str, Any]:
-    doc = _read(await read_object(request))
+    doc = read(await read_object(request))
     async with store.work() as work:
         parent = await products.found(work, product)
         return render.sku(await change(work, await found(work, reference, product=parent["id"], lock=True), doc))

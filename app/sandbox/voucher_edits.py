@@ -17,9 +17,12 @@ from app.sandbox import (
     campaigns,
     category_links,
     codes,
+    conditions,
     customers,
     effects,
+    filter_fields,
     gifts,
+    list_filters,
     loyalties,
     render,
     validity,
@@ -28,38 +31,36 @@ from app.sandbox import (
 from app.sandbox.errors import Failure, NotEmulated, duplicate, invalid_payload, invalid_query
 from app.sandbox.fidelity import documented
 from app.sandbox.ids import new_id
-from app.sandbox.read import AnyRequest, argument, boolean, integer, mapping, one_of, page, read_object, text
+from app.sandbox.read import AnyRequest, argument, boolean, integer, mapping, one_of, page, read_object, text, texts
 from app.sandbox.store import Store, TheStore
 from app.sandbox.work import Work
 
 _MOST_AT_ONCE = 10_000
 _TRIES = 5
-_NO_CODES = ("import", "importCSV")
-"""What stands where a code stands, in addresses of other calls."""
+_MOST_RULES = 5
 
 
-async def _changes(work: Work, body: dict[str, Any]) -> dict[str, Any]:
-    """What a request says about a voucher apart from its value; null stays, for it clears."""
+def changes(body: dict[str, Any]) -> dict[str, Any]:
+    """What a request says about a voucher apart from its value and category; null stays, for it clears."""
     if body.get("validation_rules"):
-        raise NotEmulated("Validation rules that are assigned by `validation_rules`")
-    changes = validity.read(body)
-    changes |= {name: text(body, name) for name in ("additional_info",) if name in body}
-    changes |= await category_links.chosen(work, body)
+        raise NotEmulated("Validation rules for codes that a campaign gets by its address")
+    found = validity.read(body)
+    found |= {name: text(body, name) for name in ("additional_info",) if name in body}
     if "metadata" in body:
-        changes["metadata"] = mapping(body, "metadata")
+        found["metadata"] = mapping(body, "metadata")
     if (active := boolean(body, "active")) is not None:
-        changes["active"] = active
+        found["active"] = active
     redemption = mapping(body, "redemption")
     if "quantity" in redemption:
-        changes["quantity"] = integer(redemption, "quantity", least=1, most=2**31 - 1, at=".redemption")
-    return changes
+        found["quantity"] = integer(redemption, "quantity", least=1, most=2**31 - 1, at=".redemption")
+    return found
 
 
 async def add_to_campaign(work: Work, campaign: asyncpg.Record, body: dict[str, Any], code: str | None) -> str:
     """One new voucher of a campaign, with this code or one by its pattern; answers its id."""
     config = None
     if code is not None:
-        _refuse_code(code)
+        refuse_code(code)
         # A pattern without `#` is the code itself.
         config = {"pattern": "", "charset": "", "prefix": code, "postfix": "", "length": 0}
         if await vouchers.find(work, code) is not None:
@@ -67,7 +68,8 @@ async def add_to_campaign(work: Work, campaign: asyncpg.Record, body: dict[str, 
     elif given := mapping(body, "code_config"):
         config = codes.read(given, ".code_config")
     try:
-        [made] = await campaigns.make_codes(work, campaign, 1, config=config, changes=await _changes(work, body))
+        made_of = await _changes(work, body)
+        [made] = await campaigns.make_codes(work, campaign, 1, config=config, changes=made_of)
     except Failure as failure:
         if code is None or failure.key != "no_voucher_suitable_for_publication":
             raise
@@ -75,12 +77,12 @@ async def add_to_campaign(work: Work, campaign: asyncpg.Record, body: dict[str, 
     return made
 
 
-def _refuse_code(code: str) -> None:
+def refuse_code(code: str) -> None:
     if not code.strip() or len(code) > 255:
         raise invalid_payload("Property .code must have 1 to 255 characters")
 
 
-def _refuse_codeless(campaign: asyncpg.Record) -> None:
+def refuse_codeless(campaign: asyncpg.Record) -> None:
     if campaign["campaign_type"] == campaigns.PROMOTION or campaign["doc"]["type"] == "STANDALONE":
         details = f"Vouchers can't be added to campaign {campaign['id']} by its address"
         raise Failure(400, "invalid_campaign", "Invalid Campaign", details)
@@ -90,6 +92,7 @@ async def create(work: Work, body: dict[str, Any], code: str | None) -> dict[str
     """A voucher that stands alone, or one of a STANDALONE campaign."""
     kind = one_of(body, "type", ("DISCOUNT_VOUCHER", "GIFT_VOUCHER", "LOYALTY_CARD"))
     reference = text(body, "campaign_id") or text(body, "campaign")
+    rules = texts(body, "validation_rules", most=_MOST_RULES)
     campaign = await campaigns.found(work, reference) if reference else None
     if campaign is not None:
         if campaign["doc"]["type"] != "STANDALONE" or campaign["campaign_type"] == campaigns.PROMOTION:
@@ -97,24 +100,26 @@ async def create(work: Work, body: dict[str, Any], code: str | None) -> dict[str
             raise Failure(400, "invalid_campaign", "Invalid Campaign", details)
         if kind not in {None, campaign["doc"]["voucher"]["type"]}:
             raise Failure(400, "invalid_voucher", "Invalid Voucher", f"The campaign has no vouchers of type {kind}")
-        identifier = await add_to_campaign(work, campaign, body, code)
+        identifier = await add_to_campaign(work, campaign, {**body, "validation_rules": None}, code)
+        await _assign(work, rules, identifier)
         return render.voucher(await vouchers.found(work, identifier), work.config.url)
     if kind is None:
         raise invalid_payload("Payload should have required property 'type'")
     if kind == "LOYALTY_CARD":
         raise Failure(400, "invalid_voucher", "Invalid Voucher", "A loyalty card needs a campaign")
-    changes = {name: value for name, value in (await _changes(work, body)).items() if value is not None}
-    quantity, active = changes.pop("quantity", None), changes.pop("active", True)
+    told = await _changes(work, {**body, "validation_rules": None})
+    doc = {name: value for name, value in told.items() if value is not None}
+    quantity, active = doc.pop("quantity", None), doc.pop("active", True)
     credits_ = 0
     if kind == "DISCOUNT_VOUCHER":
-        changes["discount"] = effects.read(mapping(body, "discount"), ".discount")
+        doc["discount"] = effects.read(mapping(body, "discount"), ".discount")
     else:
         gift = gifts.read(mapping(body, "gift"), ".gift")
-        credits_, changes["gift_effect"] = gift["amount"], gift["effect"]
-    validity.check(changes)
+        credits_, doc["gift_effect"] = gift["amount"], gift["effect"]
+    validity.check(doc)
     config = codes.read(mapping(body, "code_config"), ".code_config")
     if code is not None:
-        _refuse_code(code)
+        refuse_code(code)
     for _ in range(1 if code else _TRIES):
         row = await work.one(
             "INSERT INTO voucher (id, code, type, active, doc, quantity, initial_credits, created_at) "
@@ -123,7 +128,7 @@ async def create(work: Work, body: dict[str, Any], code: str | None) -> dict[str
             code or codes.new(config),
             kind,
             active,
-            {"metadata": {}, **changes},
+            {"metadata": {}, **doc},
             quantity,
             credits_,
             work.now,
@@ -132,28 +137,40 @@ async def create(work: Work, body: dict[str, Any], code: str | None) -> dict[str
             break
     else:
         raise duplicate("voucher", code or config["pattern"])
+    await _assign(work, rules, row["id"])
     shown = render.voucher(await vouchers.found(work, row["id"]), work.config.url)
     work.announce(work.event("voucher.created", row["id"], "evvou"), {"voucher": shown, "campaign": None})
     return shown
 
 
-async def change(work: Work, row: asyncpg.Record, body: dict[str, Any]) -> dict[str, Any]:
-    """Change what the request names; the caller holds the voucher's lock."""
-    changes = await _changes(work, body)
-    changes.pop("quantity", None)  # not among the fields that may be changed: passed over, as documented
-    active = changes.pop("active", row["active"])
-    metadata = {**row["doc"].get("metadata", {}), **changes.pop("metadata", {})}
-    doc = {**row["doc"], **changes, "metadata": {name: value for name, value in metadata.items() if value is not None}}
-    if row["type"] == "DISCOUNT_VOUCHER" and (given := mapping(body, "discount")):
-        doc["discount"] = effects.changed(doc["discount"], given)
+async def _changes(work: Work, body: dict[str, Any]) -> dict[str, Any]:
+    return changes(body) | await category_links.chosen(work, body)
+
+
+async def _assign(work: Work, rules: list[str], identifier: str) -> None:
+    for rule in rules:
+        await conditions.assign(work, rule, "voucher", identifier)
+
+
+async def change(work: Work, row: asyncpg.Record, body: dict[str, Any], *, tell: bool = True) -> dict[str, Any]:
+    """Change what the request names; the caller holds the voucher's lock. `tell`: whether that is announced."""
+    # Other fields may not be changed: they are passed over, as documented.
+    given = await _changes(work, {name: value for name, value in body.items() if name != "validation_rules"})
+    given.pop("quantity", None)
+    active = given.pop("active", row["active"])
+    metadata = {**row["doc"].get("metadata", {}), **given.pop("metadata", {})}
+    doc = {**row["doc"], **given, "metadata": {name: value for name, value in metadata.items() if value is not None}}
+    if row["type"] == "DISCOUNT_VOUCHER" and (discount := mapping(body, "discount")):
+        doc["discount"] = effects.changed(doc["discount"], discount)
     validity.check(doc)
     doc = {name: value for name, value in doc.items() if value is not None}
     await work.run(
         "UPDATE voucher SET doc = $2, active = $3, updated_at = $4 WHERE id = $1", row["id"], doc, active, work.now
     )
     shown = render.voucher(await vouchers.found(work, row["id"]), work.config.url)
-    data = {"voucher": shown, "campaign": await _campaign(work, row)}
-    work.announce(work.event("voucher.updated", row["id"], "evvou"), data, lane=row["holder_id"])
+    if tell:
+        data = {"voucher": shown, "campaign": await _campaign(work, row)}
+        work.announce(work.event("voucher.updated", row["id"], "evvou"), data, lane=row["holder_id"])
     return shown
 
 
@@ -170,6 +187,16 @@ async def _locked(work: Work, reference: str) -> asyncpg.Record:
     return await vouchers.found(work, row["code"], lock=True)
 
 
+async def lock_all(work: Work, codes_: list[str]) -> list[asyncpg.Record]:
+    """The vouchers with these codes under their holders' locks and their own, each in one order."""
+    await work.run(
+        "SELECT 1 FROM customer WHERE id IN (SELECT holder_id FROM voucher WHERE code = ANY($1)) "
+        "ORDER BY id FOR UPDATE",
+        codes_,
+    )
+    return await work.all("SELECT * FROM voucher WHERE code = ANY($1) ORDER BY code FOR UPDATE", codes_)
+
+
 @post("/vouchers", status_code=200)
 async def create_voucher(request: AnyRequest, store: TheStore) -> dict[str, Any]:
     body = await read_object(request)
@@ -179,8 +206,6 @@ async def create_voucher(request: AnyRequest, store: TheStore) -> dict[str, Any]
 
 @post("/vouchers/{reference:str}", status_code=200)
 async def create_voucher_with_code(reference: FromPath[str], request: AnyRequest, store: TheStore) -> dict[str, Any]:
-    if reference in _NO_CODES:
-        raise NotEmulated("Vouchers by a list or a file")
     body = await read_object(request)
     async with store.work() as work:
         return await create(work, body, reference)
@@ -223,13 +248,16 @@ async def _transactions(work: Work, request: AnyRequest, column: str, value: str
     if sorting not in {"id", "-id", "created_at", "-created_at"}:
         raise invalid_query("Property .order must be equal to one of the allowed values")
     after, down = argument(request, "starting_after_id"), sorting.startswith("-")
+    fields = filter_fields.PROGRAMME_TRANSACTIONS if column == "campaign_id" else {}
+    fits, values = list_filters.compiled(list_filters.read(request, fields), fields, work.now, after=3)
     rows = await work.all(
         f"SELECT * FROM {table} WHERE {column} = $1 "  # noqa: S608 - names of our own
         f"AND ($2::text IS NULL OR seq {'<' if down else '>'} (SELECT seq FROM {table} WHERE id = $2)) "
-        f"ORDER BY seq {'DESC' if down else 'ASC'} LIMIT $3",
+        f"AND ({fits}) ORDER BY seq {'DESC' if down else 'ASC'} LIMIT $3",
         value,
         after,
         limit + 1,
+        *values,
     )
     return render.cursor_list([render.transaction(row) for row in rows], limit)
 
@@ -244,8 +272,6 @@ async def list_transactions(reference: FromPath[str], request: AnyRequest, store
 
 @get("/campaigns/{reference:str}/transactions")
 async def list_campaign_transactions(reference: FromPath[str], request: AnyRequest, store: TheStore) -> dict[str, Any]:
-    if any(name.startswith("filters") for name in request.query_params):
-        raise NotEmulated("Filtering transactions by `filters`")
     async with store.work() as work:
         row = await campaigns.found(work, reference)
         table = "point_transaction" if row["campaign_type"] == "LOYALTY_PROGRAM" else "credit_transaction"
@@ -274,7 +300,7 @@ async def add_vouchers(reference: FromPath[str], request: AnyRequest, store: The
     count = int(given)
     async with store.work() as work:
         campaign = await campaigns.found(work, reference)
-        _refuse_codeless(campaign)
+        refuse_codeless(campaign)
         if count == 1:
             identifier = await add_to_campaign(work, campaign, body, text(body, "code"))
             return Response(render.voucher(await vouchers.found(work, identifier), work.config.url), status_code=200)
@@ -286,6 +312,7 @@ async def add_vouchers(reference: FromPath[str], request: AnyRequest, store: The
             config=codes.read(config, ".code_config") if config else None,
             changes=await _changes(work, body),
         )
+        campaigns.tell_of_codes(work, campaign, count)
         done = await async_actions.done(work, "CAMPAIGN.VOUCHERS_GENERATE", count, "Vouchers have been generated")
     return Response({"async_action_id": done}, status_code=202)
 
@@ -301,7 +328,7 @@ async def add_voucher(
 async def _added(store: Store, reference: str, body: dict[str, Any], code: str) -> dict[str, Any]:
     async with store.work() as work:
         campaign = await campaigns.found(work, reference)
-        _refuse_codeless(campaign)
+        refuse_codeless(campaign)
         identifier = await add_to_campaign(work, campaign, body, code)
         return render.voucher(await vouchers.found(work, identifier), work.config.url)
 

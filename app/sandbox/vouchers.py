@@ -12,8 +12,8 @@ import asyncpg
 from litestar import Router, get, post
 from litestar.params import FromPath
 
-from app.sandbox import category_links, render
-from app.sandbox.errors import NotEmulated, not_found
+from app.sandbox import category_links, filter_fields, list_filters, render
+from app.sandbox.errors import not_found
 from app.sandbox.fidelity import documented
 from app.sandbox.read import AnyRequest, argument, between, order, page
 from app.sandbox.rule_assignments import listed_for
@@ -82,8 +82,6 @@ async def listed(
     sorting = order(
         request, {"created_at": "v.created_at", "updated_at": "v.updated_at", "code": "v.code"}, "-created_at"
     ).replace(", id", ", v.id")
-    if any(name.startswith("filters") for name in request.query_params):
-        raise NotEmulated("Filtering vouchers by `filters`")
     where = """
       ($1::text IS NULL OR c.id = $1 OR c.name = $1)
       AND ($2::text IS NULL OR v.holder_id = (
@@ -93,7 +91,7 @@ async def listed(
       AND ($7::timestamptz IS NULL OR v.created_at > $7) AND ($8::timestamptz IS NULL OR v.created_at < $8)
       AND ($9::timestamptz IS NULL OR v.updated_at > $9) AND ($10::timestamptz IS NULL OR v.updated_at < $10)
     """
-    conditions = (
+    conditions: tuple[Any, ...] = (
         campaign,
         argument(request, "customer"),
         argument(request, "code"),
@@ -103,11 +101,12 @@ async def listed(
         *between(request, "created_at"),
         *between(request, "updated_at"),
     )
+    wanted = list_filters.read(request, filter_fields.VOUCHERS)
+    fits, values = list_filters.compiled(wanted, filter_fields.VOUCHERS, work.now, after=len(conditions))
+    where, conditions = f"{where} AND ({fits})", (*conditions, *values)
     rows = await work.all(
-        f"{SELECT} WHERE {where} ORDER BY {sorting} LIMIT $11 OFFSET $12",
+        f"{SELECT} WHERE {where} ORDER BY {sorting} LIMIT {limit} OFFSET {offset}",
         *conditions,
-        limit,
-        offset,
     )
     total = await work.value(
         f"SELECT count(*) FROM voucher v LEFT JOIN campaign c ON c.id = v.campaign_id WHERE {where}", *conditions

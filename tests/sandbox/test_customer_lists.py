@@ -115,10 +115,11 @@ async def test_a_customer_is_forgotten(api: httpx.AsyncClient, sink: Sink) -> No
     await redeem(api, code, source_id="o-2", amount=500)
     await send(api, "POST", "/v1/events", {"event": "visit", "customer": {"source_id": "u-1"}})
     await buy(api, "o-9", 100, customer="u-2")
+    await send(api, "POST", "/v1/segments", {"name": "Regulars", "type": "static", "customers": ["u-1"]})
     [customer] = [each for each in (await send(api, "GET", "/v1/customers"))["customers"] if each["source_id"] == "u-1"]
     answer = await send(api, "POST", "/v1/customers/u-1/permanent-deletion")
     check = answer["data_json"]
-    assert (check["orders"], check["events"], check["customer"]) == (2, 1, 1)
+    assert (check["orders"], check["events"], check["customer"], check["segments"]) == (2, 1, 1, 1)
     assert check["customer_events"] > check["order_events"] > 0
     assert (answer["related_object_id"], answer["status"]) == (customer["id"], "DONE")
     for path in ("customers/u-1", "orders/o-1", "orders/o-2", "customers/u-1/activity"):

@@ -88,6 +88,13 @@ POSTS = (
     *("/v1/vouchers", "/v1/vouchers/{card}/balance", "/v1/vouchers/GIFT/balance", "/v1/qualifications"),
     *(f"/v1/campaigns/{COUPONS}/vouchers", f"/v1/campaigns/{COUPONS}/vouchers/NEW", "/v1/promotions/validation"),
     *("/v1/promotions/Promo/tiers", f"PUT /v1/campaigns/{COUPONS}", "PUT /v1/vouchers/GIFT", "PUT /v1/campaigns/Promo"),
+    *(
+        "/v1/vouchers/import",
+        f"/v1/campaigns/{LOYALTY}/import",
+        "/v1/vouchers/bulk/async",
+        "/v1/vouchers/metadata/async",
+    ),
+    *("/v1/customers/importCSV", "/v1/products/importCSV", f"/v1/campaigns/{COUPONS}/importCSV"),
     *("/segmentio/customer-processing", "/segmentio/event-processing", "/segmentio/group-processing"),
     *("/sandbox/metadata-schemas", "/sandbox/clock", "/sandbox/faults"),
 )
@@ -100,7 +107,7 @@ GETS = (
     *("/v1/async-actions", "/v1/async-actions/{word}", "/v1/vouchers/{word}/transactions", "/v1/publications/create"),
     *("/v1/vouchers/{word}/redemption", "/v1/campaigns/{word}/transactions", "/v1/customers/{word}/redeemables"),
     *("/v1/promotions/tiers", "/v1/promotions/{word}/tiers", "/v1/promotions/tiers/{word}"),
-    *("/sandbox/requests", "/sandbox/deliveries"),
+    *("/v1/segments", "/sandbox/requests", "/sandbox/deliveries"),
 )
 values = anything(NAMES, WORDS)
 

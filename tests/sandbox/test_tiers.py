@@ -377,3 +377,35 @@ def test_a_place_is_never_past_its_end(rules: dict[str, Any], steps: list[tuple[
             wanted = reached(PURE, points, within=True)
             assert after.tier == (wanted.id if wanted else None)
         place = after
+
+
+@pytest.mark.parametrize("address", ["campaigns", "loyalties"])
+async def test_a_programme_gets_other_terms(api: httpx.AsyncClient, sink: Sink, address: str) -> None:
+    """Terms that run are counted anew from the day the tier was reached, at once; null puts the balance back."""
+    await programme(api)
+    card = await join(api)
+    await adjust(api, card, 600)
+    assert await tier(api, card) == ("Gold", None)
+    await travel(api, "2026-03-20T12:00:00Z")
+    path = f"/v1/{address}/{LOYALTY}"
+    terms = by_period("MONTH", "IMMEDIATE", "END_OF_NEXT_PERIOD")
+    changed = await send(api, "PUT", path, {"loyalty_tiers_expiration": terms})
+    assert changed["loyalty_tiers_expiration"] == terms
+    assert await tier(api, card) == ("Gold", "2026-04-30")
+    await adjust(api, card, -550)
+    assert await tier(api, card) == ("Gold", "2026-04-30")
+    await send(api, "PUT", path, {"loyalty_tiers_expiration": {"qualification_type": "LUCK"}}, expect=400)
+    assert "loyalty_tiers_expiration" not in await send(api, "PUT", path, {"loyalty_tiers_expiration": None})
+    assert await tier(api, card) == ("Basic", None)
+    await sink.wait(1, "customer.loyalty.tier.downgraded")
+
+
+async def test_a_term_that_is_over_by_other_terms_ends_at_once(api: httpx.AsyncClient) -> None:
+    """Where the new term would have ended by now, the member has the tier that the points are worth by it."""
+    await programme(api)
+    card = await join(api)
+    await adjust(api, card, 600)
+    await travel(api, "2026-05-20T12:00:00Z")
+    terms = by_period("MONTH", "IMMEDIATE", "END_OF_PERIOD")
+    await send(api, "PUT", f"/v1/loyalties/{LOYALTY}", {"loyalty_tiers_expiration": terms})
+    assert await tier(api, card) == ("Basic", "2026-05-31")

@@ -176,3 +176,20 @@ async def test_an_order_is_estimated(api: httpx.AsyncClient) -> None:
     assert (await send(api, "POST", path, body, expect=400))["key"] == "loyalty_card_not_active"
     await send(api, "POST", f"/v1/campaigns/{LOYALTY}/disable")
     assert (await send(api, "POST", path, body, expect=400))["key"] == "campaign_not_active"
+
+
+async def test_an_estimate_follows_validation_rules(api: httpx.AsyncClient) -> None:
+    """A rule that would not earn adds nothing: by the order, and by what is said of the customer now."""
+    await loyalty(api)
+    large = {"1": {"name": "order.amount", "conditions": {"$more_than": [900]}}, "logic": "1"}
+    gold = {"1": {"name": "customer.metadata", "property": "level", "conditions": {"$is": ["gold"]}}, "logic": "1"}
+    for number, rules in enumerate((large, gold)):
+        made = await send(api, "POST", "/v1/validation-rules", {"name": str(number), "rules": rules})
+        gives = {"type": "FIXED", "points": 100 * (number + 1)}
+        await rule(api, "order.paid", gives, validation_rule_id=made["id"])
+    await join(api)
+    for amount, level, points in ((1000, "gold", 310), (1000, "none", 110), (800, "gold", 208)):
+        who = {"source_id": "u-1", "metadata": {"level": level}}
+        body = {"customer": who, "order": {"amount": amount}}
+        answer = await send(api, "POST", f"/v1/loyalties/{LOYALTY}/qualifications", body)
+        assert answer["points_estimation"] == points, body

@@ -224,6 +224,32 @@ CALLS: list[Call] = [
     call("VouchersApi.update_voucher_balance", code="{gift}", body={"amount": 500}, **LATER),
     call("VouchersApi.list_voucher_transactions", code="{gift}", **LATER),
     call("VouchersApi.delete_voucher", code="ALONE", status=204, **LATER),
+    # Lists by filters, imports and bulk calls; `{files}` is the folder beside this one
+    call("CampaignsApi.list_campaigns", filters={"campaigns": {"conditions": {"$starts_with": "Coup"}}}),
+    call("PublicationsApi.list_publications", filters={"source_id": {"conditions": {"$is": "p-1"}}}),
+    call("RedemptionsApi.list_redemptions", filters={"voucher_code": {"conditions": {"$is": "{code}"}}}),
+    call("CustomersApi.import_customers_using_csv", file="{files}/customers.csv", status=202),
+    call("ProductsApi.import_products_using_csv", file="{files}/products.csv"),
+    call("ProductsApi.import_skus_using_csv", file="{files}/skus.csv"),
+    call("VouchersApi.import_vouchers_using_csv", file="{files}/vouchers.csv", webhooks_enable=True, status=202),
+    call("CampaignsApi.import_vouchers_to_campaign_using_csv", **CAMPAIGN, file="{files}/campaign.csv"),
+    call(
+        "VouchersApi.import_vouchers",
+        body=[{"code": "LISTED", "type": "GIFT_VOUCHER", "gift": {"amount": 500, "balance": 500}}],
+        status=202,
+    ),
+    call(
+        "CampaignsApi.import_vouchers_to_campaign",
+        **CAMPAIGN,
+        body=[{"code": "LISTED-TOO", "category": "spring", "metadata": {"a": 1}}],
+        status=202,
+    ),
+    call("VouchersApi.update_vouchers_in_bulk", body=[{"code": "LISTED", "metadata": {"a": 1}}], status=202),
+    call(
+        "VouchersApi.update_vouchers_metadata_in_bulk",
+        body={"codes": ["LISTED", "FILED"], "metadata": {"b": 2}},
+        status=202,
+    ),
     # Orders, and what they redeem
     call("ValidationsApi.validate_stacked_discounts", body={"redeemables": CODE, "order": ORDER, "customer": WHO}),
     call("ValidationsApi.validate_stacked_discounts", body={"redeemables": BOTH, "order": ORDER}),

@@ -96,6 +96,9 @@ def _typed(function: Any, arguments: dict[str, Any]) -> dict[str, Any]:
         kind = _of_model(hints[parameter])
         if kind is None:
             given[parameter] = value
+        elif name == "filters":
+            # `from_dict` names every field that there is, with null, which this SDK would send as the text None.
+            given[parameter] = kind.model_validate(value)
         else:
             given[parameter] = (
                 [kind.from_dict(each) for each in value] if isinstance(value, list) else kind.from_dict(value)

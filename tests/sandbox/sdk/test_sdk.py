@@ -58,7 +58,7 @@ async def driven(shared_sandbox: tuple[str, Sandbox], sdk: Path) -> dict[str, An
                 stderr=subprocess.PIPE,
                 env={**os.environ, "PYTHONPATH": str(sdk)},
             )
-            kept = {"project": sandbox.store.project_id}
+            kept = {"files": str(HERE / "files"), "project": sandbox.store.project_id}
             wanted = {"url": url, "keys": keys, "kept": kept, "apis": APIS, "calls": [call.sent for call in CALLS]}
             out, said = await process.communicate(json.dumps(wanted).encode())
         assert process.returncode == 0, said.decode()[-2000:]
