@@ -28,13 +28,28 @@ async def emit_for(connection: asyncpg.Connection, notice: Notice) -> None:
         return
     message = messages.track(
         str(notice.member_id),
-        f"voucherify:{notice.event_id}",
+        f"voucherify:{happening(notice)}",
         notice.received_at,
         name,
         properties(notice),
         integrations={"All": True, messages.VOUCHERIFY: False},
     )
     await emit(connection, SOURCE, message, notice.order_id)
+
+
+def happening(notice: Notice) -> str:
+    """What it tells of, the same by a webhook and by the poll feed: one thing that happened is one event."""
+    told = {"publication.succeeded": "publication", "redemption.succeeded": "redemption"}.get(notice.type)
+    if told is not None and (notice.data.get(told) or {}).get("id"):
+        return f"{notice.type}:{notice.data[told]['id']}"
+    if notice.type == "redemption.rollback.succeeded" and (notice.data.get("redemption") or {}).get("id"):
+        return f"{notice.type}:{notice.data['redemption']['id']}"  # a redemption is rolled back once
+    balance, voucher = notice.data.get("balance") or {}, notice.data.get("voucher") or {}
+    if notice.type == "customer.rewarded.loyalty_points" and voucher.get("code") and "total" in balance:
+        # It names no transaction. All that was ever on a card only grows by what is earned.
+        stated = ":".join(str(balance.get(name)) for name in ("points", "total", "balance"))
+        return f"{notice.type}:{voucher['code']}:{notice.order_id}:{stated}"
+    return notice.event_id
 
 
 def properties(notice: Notice) -> dict[str, Any]:
