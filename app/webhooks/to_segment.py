@@ -3,6 +3,7 @@
 They carry `integrations: {"Voucherify (Actions)": false}`: what Voucherify told us never goes back to it (rule 13).
 """
 
+import hashlib
 from typing import Any
 
 import asyncpg
@@ -39,17 +40,22 @@ async def emit_for(connection: asyncpg.Connection, notice: Notice) -> None:
 
 def happening(notice: Notice) -> str:
     """What it tells of, the same by a webhook and by the poll feed: one thing that happened is one event."""
-    told = {"publication.succeeded": "publication", "redemption.succeeded": "redemption"}.get(notice.type)
-    if told is not None and (notice.data.get(told) or {}).get("id"):
-        return f"{notice.type}:{notice.data[told]['id']}"
-    if notice.type == "redemption.rollback.succeeded" and (notice.data.get("redemption") or {}).get("id"):
-        return f"{notice.type}:{notice.data['redemption']['id']}"  # a redemption is rolled back once
-    balance, voucher = notice.data.get("balance") or {}, notice.data.get("voucher") or {}
-    if notice.type == "customer.rewarded.loyalty_points" and voucher.get("code") and "total" in balance:
-        # It names no transaction. All that was ever on a card only grows by what is earned.
-        stated = ":".join(str(balance.get(name)) for name in ("points", "total", "balance"))
-        return f"{notice.type}:{voucher['code']}:{notice.order_id}:{stated}"
-    return notice.event_id
+    data = notice.data
+    told: tuple[Any, ...]
+    match notice.type:
+        case "publication.succeeded":
+            told = ((data.get("publication") or {}).get("id"),)
+        case "redemption.succeeded" | "redemption.rollback.succeeded":  # a redemption is rolled back once
+            told = ((data.get("redemption") or {}).get("id"),)
+        case _:
+            # It names no transaction. All that was ever on a card only grows by what is earned.
+            balance = data.get("balance") or {}
+            stated = (balance.get("points"), balance.get("total"), balance.get("balance"))
+            told = ((data.get("voucher") or {}).get("code"), *stated, notice.order_id)
+    if told[0] is None:
+        return notice.event_id
+    # A digest, for a code may be long, and a `messageId` has 100 letters at most.
+    return f"{notice.type}:{hashlib.sha256(repr(told).encode()).hexdigest()[:32]}"
 
 
 def properties(notice: Notice) -> dict[str, Any]:
