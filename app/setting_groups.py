@@ -110,6 +110,10 @@ class VoucherifySettings(Group):
     """Seconds until a call counts as unanswered."""
     calls_per_minute: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
     """Calls that deliveries of all workers may make in a minute, spread evenly. Unset: as many as Voucherify takes."""
+    poll_every: Annotated[float, Field(ge=1, le=86_400)] | None = None
+    """Seconds between two looks at Voucherify's lists, where its webhooks can't come. Unset: webhooks only."""
+    poll_calls: Annotated[int, Field(ge=5, le=10_000)] = 20
+    """Calls that one such look makes at most; the next one goes on where it ended."""
 
 
 class SegmentSettings(Group):

@@ -65,6 +65,8 @@ class Settings:
     voucherify_transport: Literal["segmentio", "v1"]
     voucherify_timeout: float
     voucherify_calls_per_minute: int | None
+    poll_every: float | None
+    poll_calls: int
     voucherify_application_id: SecretStr
     voucherify_secret_key: SecretStr
     voucherify_integration_application_id: SecretStr
@@ -171,6 +173,8 @@ def load_settings() -> Settings:
         voucherify_transport=voucherify.transport,
         voucherify_timeout=voucherify.timeout,
         voucherify_calls_per_minute=voucherify.calls_per_minute,
+        poll_every=voucherify.poll_every,
+        poll_calls=voucherify.poll_calls,
         voucherify_application_id=key_or(voucherify.application_id, made.sandbox_application_id),
         voucherify_secret_key=key_or(voucherify.secret_key, made.sandbox_secret_key),
         voucherify_integration_application_id=key_or(

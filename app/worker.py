@@ -53,6 +53,7 @@ from app.telemetry import configure_logging, log
 from app.voucherify.client import Client
 from app.voucherify.loyalty import LoyaltyV1
 from app.webhooks.apply import Applier
+from app.webhooks.poll import Poller
 from app.webhooks.to_segment import SOURCE
 
 GATHER = 0.02
@@ -178,6 +179,7 @@ def _scheduled(
 
     replayer = Replayer(database, registry)
     pruner = Pruner(database, settings.keep)
+    poller = Poller(database, checkout.voucherify, settings.poll_calls)
     points = Points(database, applier.engine, settings.worker.pending_order_after)
     scheduler = AsyncIOScheduler(job_defaults={"coalesce": True, "max_instances": 1})
     scheduler.add_job(beat, "interval", seconds=max(1.0, settings.worker.lease / 3), next_run_time=now())
@@ -187,6 +189,7 @@ def _scheduled(
         ("settle", 2.0, applier.settle_cards),
         ("replay", 2.0, replayer.run_once),
         ("prune", 60.0, pruner.run_once),
+        *([("poll", settings.poll_every, poller.run_once)] if settings.poll_every else []),
     ):
         scheduler.add_job(
             run_alone, "interval", (database, name, owner, seconds, job), seconds=seconds, id=name, next_run_time=now()

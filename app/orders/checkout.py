@@ -194,7 +194,8 @@ class Checkout:
             order.discount, order.tax, order.total = due.discount, due.tax, due.total
             order.status, order.paid_at = "PAID", now()
             await store.save(connection, order)
-            await emit(connection, order.source, order_completed(order, location, member), str(order.id))
+            told = order_completed(order, location, member, await store.visit(connection, order))
+            await emit(connection, order.source, told, str(order.id))
             await changes.append(connection, [changes.of_order(str(order.id), "order.paid")])
         log.info("order.paid", order_id=str(order.id), number=order.number)
         return order

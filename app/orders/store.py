@@ -74,6 +74,23 @@ async def member(connection: asyncpg.Connection, member_id: UUID) -> Member | No
     return Member(**row) if row else None
 
 
+async def visit(connection: asyncpg.Connection, order: Order) -> int | None:
+    """Which order of this member at this place it is, from 1; None without a member.
+
+    The member is held until the end of the transaction: two orders that are paid at once are not both the first.
+    """
+    if order.member_id is None:
+        return None
+    await connection.execute("SELECT FROM member WHERE id = $1 FOR NO KEY UPDATE", order.member_id)
+    before = await connection.fetchval(
+        "SELECT count(*) FROM orders WHERE member_id = $1 AND location_id = $2 AND status = 'PAID' AND id <> $3",
+        order.member_id,
+        order.location_id,
+        order.id,
+    )
+    return int(before) + 1
+
+
 async def products(connection: asyncpg.Connection, ids: Collection[str]) -> dict[str, Product]:
     """Products by id; those that there are."""
     rows = await connection.fetch("SELECT * FROM product WHERE id = ANY($1)", list(ids))

@@ -8,9 +8,13 @@ from app.members.models import Member
 from app.orders.models import Location, Order
 
 
-def order_completed(order: Order, location: Location, member: Member | None) -> dict[str, Any]:
+def order_completed(
+    order: Order, location: Location, member: Member | None, visit: int | None = None
+) -> dict[str, Any]:
     """`Order Completed` of Segment's e-commerce spec (amounts in major units), and what the mappings of the
     Voucherify destination read: `properties.metadata` and `properties.loyalty.code`.
+
+    `visit` is which order of the member at this place it is: no rule in Voucherify can count that.
     """
     assert order.paid_at is not None
 
@@ -58,6 +62,8 @@ def order_completed(order: Order, location: Location, member: Member | None) -> 
     if order.coupon:
         properties["coupon"] = order.coupon
         properties["voucherify_order_status"] = (order.redemption or {}).get("order_status")
+    if visit is not None:
+        properties["metadata"]["location_visit"] = visit
     if member is not None and member.card:
         properties["loyalty"] = {"code": member.card}
     return messages.track(

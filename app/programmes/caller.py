@@ -37,6 +37,10 @@ class Caller:
 
         def seen(call: Call) -> None:
             self._rest = call.rest
+            if call.method == "GET":
+                self.reads += 1
+            else:
+                self.writes += 1
             if before is not None:
                 before(call)
 
@@ -46,7 +50,6 @@ class Caller:
         """One `GET`; None for 404."""
         for attempt in range(TRIES):
             await self._turn()
-            self.reads += 1
             try:
                 return await self.client.call("GET", path, params=params)
             except VoucherifyRefused as error:
@@ -68,7 +71,6 @@ class Caller:
         """
         for attempt in range(TRIES):
             await self._turn()
-            self.writes += 1
             try:
                 return await self.client.call(method, path, body)
             except VoucherifyError as error:

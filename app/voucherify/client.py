@@ -1,24 +1,23 @@
 """One httpx client for Voucherify: keys, time-outs, its rate limits, and every failure as one of our errors.
 
-It never retries: who calls it knows whether that is safe. Bodies and keys are not logged. Bodies go as they are given,
-so that null clears a field; answers come as they are, so that what is new in them harms nobody.
+It never repeats what may change something: who calls it knows whether that is safe. A read that met a connection which
+the server had closed meanwhile goes once more, on a new one. Bodies and keys are not logged. Bodies go as they are
+given, so that null clears a field; answers come as they are, so that what is new in them harms nobody.
 """
 
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Self
-from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
+from urllib.parse import SplitResult, urlsplit
 
 import httpx
 import msgspec
 from pydantic import SecretStr
 
 from app.errors import (
-    LeaseLost,
     VoucherifyError,
     VoucherifyRefused,
     VoucherifyRejectsKeys,
@@ -29,6 +28,7 @@ from app.http import answers
 from app.settings import Settings
 from app.telemetry import VOUCHERIFY_CALLS, VOUCHERIFY_SECONDS
 from app.voucherify.pace import Pace
+from app.voucherify.wire import BROKE, Passage, Wire
 
 KINDS: Final[Mapping[answers.Meaning, type[VoucherifyError]]] = {
     "refused": VoucherifyRefused,
@@ -55,9 +55,6 @@ class Call:
 
 LONGEST_TURN: Final = 2.0
 """Seconds that a call waits here for its turn; where it would be longer, it is refused before it leaves."""
-POOLS, CONNECTIONS = 13, 4
-"""httpcore asks every connection of a pool, twice for each request, whether it still lives: with sixteen at once a call
-cost twice the CPU of one alone. Several small pools cost the same at any number."""
 
 
 class Client:
@@ -84,14 +81,7 @@ class Client:
         self._timeout = timeout
         self._paces: defaultdict[str, Pace] = defaultdict(Pace)
         """By host: the door for Segment has a limit of its own."""
-        trusted, proxy = httpx.create_ssl_context(), _proxy(api_url)
-        limits = httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS)
-        # Not a client of httpx but its transports: no cookies, redirects or sign-ins are needed, and they were a third
-        # of the CPU of a call.
-        self._pools = [
-            transport or httpx.AsyncHTTPTransport(verify=trusted, limits=limits, proxy=proxy) for _ in range(POOLS)
-        ]
-        self._busy = [0] * POOLS
+        self._wire = Wire(api_url, transport)
 
     @classmethod
     def of(cls, settings: Settings, observe: Callable[[Call], None] | None = None) -> Self:
@@ -138,39 +128,42 @@ class Client:
         process that was stopped meanwhile must not do what somebody else does by now. False raises `LeaseLost`.
         It does not wait for the rate limit: deliveries are held back for all workers together, in the database.
         """
+        passage = Passage(may_leave)
         url = url if "://" in url else self._api_url + url
-        address = urlsplit(url)
-        path, pace = address.path, self._paces[address.netloc]
-        content = None if body is None else msgspec.json.encode(body)
-        started = time.perf_counter()
-        pool = self._busy.index(min(self._busy))
-        self._busy[pool] += 1
+        request = httpx.Request(
+            method,
+            url,
+            content=None if body is None else msgspec.json.encode(body),
+            headers={**HEADERS, **headers},
+            params=params,
+            extensions={
+                "timeout": _timeouts(self._timeout if timeout is None else timeout),
+                **({"trace": passage.watch} if may_leave is not None or method == "GET" else {}),
+            },
+        )
         try:
-            response = await _exchange(
-                self._pools[pool],
-                httpx.Request(
-                    method,
-                    url,
-                    content=content,
-                    headers={**HEADERS, **headers},
-                    params=params,
-                    extensions={
-                        "timeout": _timeouts(self._timeout if timeout is None else timeout),
-                        **({"trace": _gate(may_leave)} if may_leave is not None else {}),
-                    },
-                ),
-            )
+            return await self._sent(request, urlsplit(url), body)
+        except VoucherifyUnclear as error:
+            if method != "GET" or not passage.met_a_closed_door(error.__cause__):
+                raise
+        return await self._sent(request, urlsplit(url), body, new=True)
+
+    async def _sent(self, request: httpx.Request, address: SplitResult, body: Any, *, new: bool = False) -> Call:
+        """One request that leaves, counted whatever becomes of it."""
+        method, path = request.method, address.path
+        started = time.perf_counter()
+        try:
+            response = await self._wire.exchange(request, new=new)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             self._seen(method, path, body, 0, repr(error), started)
             raise VoucherifyUnavailable("Voucherify can't be reached. Nothing was sent.") from error
         except httpx.RequestError as error:  # also an answer that can't be decoded: it was sent and may be done
             call = self._seen(method, path, body, 0, repr(error), started)
+            how = "The connection to Voucherify broke" if isinstance(error, BROKE) else "Voucherify gave no answer"
             raise VoucherifyUnclear(
-                f"Voucherify gave no answer within {call.milliseconds / 1000:.1f} s ({type(error).__name__})."
+                f"{how} within {call.milliseconds / 1000:.1f} s ({type(error).__name__})."
             ) from error
-        finally:
-            self._busy[pool] -= 1
-        pace.heard(response.status_code, response.headers, time.monotonic())
+        self._paces[address.netloc].heard(response.status_code, response.headers, time.monotonic())
         answered, rest = answers.parsed(response.content), answers.rest(response.headers)
         call = self._seen(method, path, body, response.status_code, answered, started, rest)
         if not response.is_success:
@@ -188,8 +181,7 @@ class Client:
         return call
 
     async def close(self) -> None:
-        for pool in self._pools:
-            await pool.aclose()
+        await self._wire.close()
 
 
 async def _turn(pace: Pace, *, urgent: bool) -> None:
@@ -207,31 +199,6 @@ async def _turn(pace: Pace, *, urgent: bool) -> None:
 
 def _timeouts(seconds: float) -> dict[str, float]:
     return {"connect": min(seconds, 5.0), "read": seconds, "write": seconds, "pool": seconds}
-
-
-async def _exchange(transport: httpx.AsyncBaseTransport, request: httpx.Request) -> httpx.Response:
-    """One request and its whole answer."""
-    response = await transport.handle_async_request(request)
-    response.request = request
-    try:
-        await response.aread()
-    finally:
-        await response.aclose()
-    return response
-
-
-def _proxy(url: str) -> str | None:
-    """The proxy that the environment names for this address, as httpx's own clients find it."""
-    parts = urlsplit(url)
-    return None if proxy_bypass(parts.hostname or "") else getproxies().get(parts.scheme)
-
-
-def _gate(may_leave: Callable[[], bool]) -> Callable[[str, Mapping[str, Any]], Awaitable[None]]:
-    async def watch(event: str, _info: Mapping[str, Any]) -> None:
-        if event == "http11.send_request_headers.started" and not may_leave():
-            raise LeaseLost
-
-    return watch
 
 
 def count(method: str, path: str, status: int, seconds: float) -> None:

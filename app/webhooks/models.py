@@ -37,3 +37,28 @@ class Webhook(SQLModel, table=True):
     error: str | None = None
     received_at: datetime = utc_field()
     applied_at: datetime | None = utc_field(default=None)
+
+
+class PolledList(SQLModel, table=True):
+    """How far one of Voucherify's lists was read."""
+
+    __tablename__ = "polled_list"
+
+    name: str = Field(primary_key=True)
+    watermark: datetime | None = utc_field(default=None)
+    """All that happened before is read, by Voucherify's clock."""
+    walk: dict[str, Any] | None = json_field(default=None, nullable=True)
+    """The place of a walk through the list that is not at its end."""
+    read_at: datetime | None = utc_field(default=None)
+
+
+class PolledCard(SQLModel, table=True):
+    """Whose loyalty card a voucher is: the list of transactions names the voucher's id only."""
+
+    __tablename__ = "polled_card"
+
+    voucher_id: str = Field(primary_key=True)
+    code: str
+    campaign: str
+    member_id: UUID | None = None
+    """Null where the holder is nobody of ours."""

@@ -2,15 +2,14 @@
 
 from typing import Any
 
-import msgspec
 from litestar import Request, Router, post
 from litestar.datastructures import State
 
 from app.db import storable
-from app.db.wake import CHANNEL
 from app.errors import BadInput, NotSignedIn
 from app.telemetry import WEBHOOKS, log
 from app.voucherify.signature import verify
+from app.webhooks import inbox
 from app.webhooks.parse import parse
 
 MAX_BODY = 1024 * 1024
@@ -43,25 +42,10 @@ async def receive(request: Request[Any, Any, Any], state: State) -> dict[str, bo
         WEBHOOKS.labels("not_an_envelope").inc()
         raise BadInput("The body has no source.id and event.id: set the webhook's version to v2024-01-01.")
     async with state.database.connection() as connection:
-        new = await connection.fetchval(
-            """WITH stored AS (
-                   INSERT INTO webhook (source_id, event_id, type, body, member_id, order_id, status, attempts, due_at,
-                                        received_at)
-                   VALUES ($1, $2, $3, $4, $5, $6, 'pending', 0, now(), clock_timestamp())
-                   ON CONFLICT (source_id, event_id) DO NOTHING RETURNING true AS new
-               )
-               SELECT new FROM stored, pg_notify($7, 'apply')""",
-            parsed.source_id,
-            parsed.event_id,
-            parsed.type,
-            msgspec.json.encode(decoded).decode(),
-            parsed.member_id,
-            parsed.order_id,
-            CHANNEL,
-        )
-    log.info("webhook.received", type=parsed.type, order_id=parsed.order_id, new=bool(new))
+        new = await inbox.put(connection, parsed, decoded)
+    log.info("webhook.received", type=parsed.type, order_id=parsed.order_id, new=new)
     WEBHOOKS.labels("stored" if new else "duplicate").inc()
-    return {"stored": bool(new)}
+    return {"stored": new}
 
 
 router = Router("/", route_handlers=[receive], tags=["webhooks"])

@@ -3,6 +3,7 @@
 They carry `integrations: {"Voucherify (Actions)": false}`: what Voucherify told us never goes back to it (rule 13).
 """
 
+import hashlib
 from typing import Any
 
 import asyncpg
@@ -28,13 +29,33 @@ async def emit_for(connection: asyncpg.Connection, notice: Notice) -> None:
         return
     message = messages.track(
         str(notice.member_id),
-        f"voucherify:{notice.event_id}",
+        f"voucherify:{happening(notice)}",
         notice.received_at,
         name,
         properties(notice),
         integrations={"All": True, messages.VOUCHERIFY: False},
     )
     await emit(connection, SOURCE, message, notice.order_id)
+
+
+def happening(notice: Notice) -> str:
+    """What it tells of, the same by a webhook and by the poll feed: one thing that happened is one event."""
+    data = notice.data
+    told: tuple[Any, ...]
+    match notice.type:
+        case "publication.succeeded":
+            told = ((data.get("publication") or {}).get("id"),)
+        case "redemption.succeeded" | "redemption.rollback.succeeded":  # a redemption is rolled back once
+            told = ((data.get("redemption") or {}).get("id"),)
+        case _:
+            # It names no transaction. All that was ever on a card only grows by what is earned.
+            balance = data.get("balance") or {}
+            stated = (balance.get("points"), balance.get("total"), balance.get("balance"))
+            told = ((data.get("voucher") or {}).get("code"), *stated, notice.order_id)
+    if told[0] is None:
+        return notice.event_id
+    # A digest, for a code may be long, and a `messageId` has 100 letters at most.
+    return f"{notice.type}:{hashlib.sha256(repr(told).encode()).hexdigest()[:32]}"
 
 
 def properties(notice: Notice) -> dict[str, Any]:

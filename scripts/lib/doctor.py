@@ -60,6 +60,12 @@ class Asking:
         return self._known[path]
 
     @property
+    def limit(self) -> str:
+        """Calls a minute, as the first answer said; empty where it did not."""
+        heard = self._known.get("/v1/campaigns?limit=1")
+        return "" if heard is None else heard.headers.get("x-rate-limit-limit", "")
+
+    @property
     def engine(self) -> str:
         return "the sandbox" if self.settings.uses_sandbox else "Voucherify"
 
@@ -217,9 +223,35 @@ def integration(asking: Asking) -> Finding:
     return Finding("integration", "ok", f"The door for Segment at {settings.voucherify_segmentio_url} takes the key.")
 
 
+def feed(asking: Asking) -> Finding:
+    """By which feed we hear what happened there."""
+    settings = asking.settings
+    if settings.poll_every is None:
+        return Finding("feed", "ok", "Webhooks alone tell what happened; no list is polled.")
+    most = settings.poll_calls * 60 / settings.poll_every
+    said = (
+        f"{asking.engine[:1].upper()}{asking.engine[1:]}'s lists are polled every {settings.poll_every:g} s, with "
+        f"{most:.0f} calls a minute at most; webhooks that come are taken as well."
+    )
+    limit = asking.limit
+    if limit.isdigit() and most > int(limit) / 2:
+        click = f"Raise VOUCHERIFY_POLL_EVERY or lower VOUCHERIFY_POLL_CALLS: {TUNNEL}."
+        return Finding("feed", "hint", f"{said} That is more than half of the plan's {int(limit):,}.", click)
+    return Finding("feed", "ok", said)
+
+
+def _does_without(asking: Asking) -> bool:
+    """Whether webhooks can't come and need not: polls bring what they would."""
+    settings = asking.settings
+    hidden = not settings.uses_sandbox and _is_private(urlsplit(settings.public_url).hostname or "")
+    return settings.poll_every is not None and (hidden or settings.webhook_secret is None)
+
+
 def webhook_address(asking: Asking) -> Finding:
     """Whether Voucherify can reach PUBLIC_URL, as far as its name tells."""
     url = asking.settings.public_url
+    if _does_without(asking):
+        return Finding("webhook address", "skipped", "Voucherify's lists are polled, so it needs no way to here.")
     if asking.settings.uses_sandbox:
         return Finding("webhook address", "ok", f"The sandbox reaches {url} on this machine.")
     host = urlsplit(url).hostname or ""
@@ -228,7 +260,7 @@ def webhook_address(asking: Asking) -> Finding:
             "webhook address",
             "fail",
             f"PUBLIC_URL is {url}, which Voucherify can't reach: points and coupons would not come back.",
-            f"Use a tunnel and set PUBLIC_URL to its address: {TUNNEL}.",
+            f"Use a tunnel and set PUBLIC_URL to its address, or set VOUCHERIFY_POLL_EVERY: {TUNNEL}.",
         )
     if not url.startswith("https://"):
         return Finding("webhook address", "hint", f"PUBLIC_URL is {url}: no https.", "Put a certificate before it.")
@@ -241,6 +273,8 @@ def webhook_secret(asking: Asking) -> Finding:
     What is sent is no JSON, so that it is never stored: a fitting signature is answered 400, another one 401.
     """
     settings = asking.settings
+    if _does_without(asking):
+        return Finding("webhook secret", "skipped", "No webhook is expected.")
     if settings.webhook_secret is None:
         return Finding(
             "webhook secret",
@@ -276,6 +310,8 @@ def webhook_secret(asking: Asking) -> Finding:
 def webhooks_come(asking: Asking) -> Finding:
     """Whether they are sent: the sandbox tells; of a real project only its own pages do."""
     settings = asking.settings
+    if _does_without(asking):
+        return Finding("webhooks", "skipped", "No webhook is expected.")
     if not settings.uses_sandbox:
         return Finding(
             "webhooks",
@@ -315,6 +351,7 @@ CHECKS: tuple[Callable[[Asking], Finding], ...] = (
     loyalty,
     schema,
     integration,
+    feed,
     webhook_address,
     webhook_secret,
     webhooks_come,

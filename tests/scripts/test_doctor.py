@@ -126,6 +126,23 @@ def test_what_is_wrong_is_named(
     assert click in found.click
 
 
+def test_polls_need_no_address(settings: Settings) -> None:
+    """With no address and no webhook secret nothing fails once lists are polled, and the feed that is on is told."""
+    hidden = replace(settings, public_url="http://127.0.0.1:8000", webhook_secret=None)
+    assert {found.check for found in bad(hidden, world())} >= {"webhook address", "webhook secret"}
+    findings = examine(replace(hidden, poll_every=30.0, poll_calls=20), world())
+    assert {found.state for found in findings} == {"ok", "skipped"}
+    told = next(found.said for found in findings if found.check == "feed")
+    assert "every 30 s, with 40 calls a minute at most" in told
+
+
+def test_polls_that_take_the_plan_are_a_hint(settings: Settings) -> None:
+    """More than half of the plan for looking is said, with the settings that change it."""
+    eager = replace(settings, poll_every=10.0, poll_calls=20)
+    found = next(found for found in bad(eager, world()) if found.check == "feed")
+    assert (found.state, "120 calls" in found.said, "VOUCHERIFY_POLL_EVERY" in found.click) == ("hint", True, True)
+
+
 @pytest.mark.parametrize(
     ("change", "check", "said"),
     [

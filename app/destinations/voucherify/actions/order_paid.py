@@ -65,8 +65,9 @@ def build(payload: Payload, settings: Settings) -> Request:
         # The redemption paid it, and it has earned. Whether a second PAID earns again is not documented: only look.
         return transport.v1(settings["api"], _path(payload), None, "GET")
     if payload.get("status") is not None:
-        # Only the status: the order has its discount already, and a whole order would take it away.
-        return transport.v1(settings["api"], _path(payload), {"status": "PAID"}, "PUT")
+        # The order has its discount already, and a whole order would take it away. Rules may look at the metadata.
+        metadata = {"metadata": payload["metadata"]} if payload.get("metadata") else {}
+        return transport.v1(settings["api"], _path(payload), {"status": "PAID", **metadata}, "PUT")
     return transport.v1(settings["api"], "orders", order(payload))
 
 
