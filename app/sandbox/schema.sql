@@ -246,20 +246,27 @@ CREATE TABLE IF NOT EXISTS custom_event (
 CREATE INDEX IF NOT EXISTS custom_event_of_customer ON custom_event (customer_id, seq);
 
 -- What points can buy, and at which price in a programme.
+-- `stock` is that of a product (none: unlimited), `redeemed` how often it was given.
 CREATE TABLE IF NOT EXISTS reward (
   id text PRIMARY KEY,
   name text NOT NULL,
   type text NOT NULL,
   doc jsonb NOT NULL,
-  created_at timestamptz NOT NULL
+  stock bigint CONSTRAINT reward_in_stock CHECK (stock >= 0),
+  redeemed bigint NOT NULL DEFAULT 0 CHECK (redeemed >= 0),
+  created_at timestamptz NOT NULL,
+  updated_at timestamptz
 );
 
+-- One without points is to pay orders with.
 CREATE TABLE IF NOT EXISTS reward_assignment (
   id text PRIMARY KEY,
   reward_id text NOT NULL REFERENCES reward ON DELETE CASCADE,
   campaign_id text NOT NULL REFERENCES campaign ON DELETE CASCADE,
-  points bigint NOT NULL,
+  points bigint,
+  auto_redeem boolean NOT NULL DEFAULT false,
   created_at timestamptz NOT NULL,
+  updated_at timestamptz,
   UNIQUE (campaign_id, reward_id)
 );
 
@@ -299,14 +306,6 @@ CREATE TABLE IF NOT EXISTS redeemable_holder (
   UNIQUE (voucher_id, customer_id)
 );
 CREATE INDEX IF NOT EXISTS redeemable_holder_of_customer ON redeemable_holder (customer_id, created_at);
--- `stock` is that of a product (none: unlimited), `redeemed` how often it was given. An assignment without points is one
--- to pay orders with.
-ALTER TABLE reward ADD COLUMN IF NOT EXISTS stock bigint CONSTRAINT reward_in_stock CHECK (stock >= 0);
-ALTER TABLE reward ADD COLUMN IF NOT EXISTS redeemed bigint NOT NULL DEFAULT 0 CHECK (redeemed >= 0);
-ALTER TABLE reward ADD COLUMN IF NOT EXISTS updated_at timestamptz;
-ALTER TABLE reward_assignment ALTER COLUMN points DROP NOT NULL;
-ALTER TABLE reward_assignment ADD COLUMN IF NOT EXISTS auto_redeem boolean NOT NULL DEFAULT false;
-ALTER TABLE reward_assignment ADD COLUMN IF NOT EXISTS updated_at timestamptz;
 -- A programme has one reward that is bought by itself, whatever the requests race for.
 CREATE UNIQUE INDEX IF NOT EXISTS one_auto_redeem ON reward_assignment (campaign_id) WHERE auto_redeem;
 

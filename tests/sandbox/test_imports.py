@@ -78,6 +78,19 @@ async def test_vouchers_of_a_list_stand_alone(api: httpx.AsyncClient, sink: Sink
     assert not sink.of("voucher.created")
 
 
+async def test_a_category_that_there_is_comes_with_an_imported_code(api: httpx.AsyncClient) -> None:
+    """By its name, in a list as in a file; a name that no category has stays a word."""
+    new = await send(api, "POST", "/v1/categories", {"name": "new", "hierarchy": 1})
+    await send(api, "POST", "/v1/vouchers/import", [*LIST, {**LIST[0], "code": "B", "category": "other"}], 202)
+    await upload(api, "vouchers/importCSV", "Code,Voucher Type,Value,Category", "C,GIFT_VOUCHER,5,new", expect=202)
+    shown = {code: (await send(api, "GET", f"/v1/vouchers/{code}"))["categories"] for code in ("TEN", "B", "C")}
+    assert {code: [each["id"] for each in found] for code, found in shown.items()} == {
+        "TEN": [new["id"]],
+        "B": [],
+        "C": [new["id"]],
+    }
+
+
 BAD_LISTS: list[tuple[Any, str, str]] = [
     ([*LIST, {"type": "GIFT_VOUCHER", "gift": {"amount": 1}}], "invalid_voucher", "Found 1 voucher(s) without"),
     ([*LIST, LIST[0]], "duplicate_key", "1 voucher codes(s) already exist."),
