@@ -47,8 +47,8 @@ ROAD: tuple[tuple[str, str], ...] = (
     ("deliver", "worker:pipeline.books:Books._leave:commit:after"),
     ("webhook", "sandbox:sandbox.webhooks:Sender._send:call:before"),
     ("webhook", "sandbox:sandbox.webhooks:Sender._send:call:sent"),
-    ("webhook", "web:webhooks.routes:receive:write:before"),
-    ("webhook", "web:webhooks.routes:receive:write:after"),
+    ("webhook", "web:webhooks.inbox:put:write:before"),
+    ("webhook", "web:webhooks.inbox:put:write:after"),
     ("webhook", "sandbox:sandbox.webhooks:Sender._send:call:answered"),
     ("webhook", "sandbox:sandbox.webhooks:Sender._send_all:write:before"),
     ("webhook", "sandbox:sandbox.webhooks:Sender._send_all:write:after"),
@@ -115,7 +115,7 @@ REPAIRS: tuple[tuple[str, str], ...] = tuple(
             ),
         ),
         (
-            "web:webhooks.routes:receive:write:after",
+            "web:webhooks.inbox:put:write:after",
             (
                 "sandbox:sandbox.webhooks:Sender._failed:commit:before",
                 "sandbox:sandbox.webhooks:Sender._failed:commit:after",

@@ -28,7 +28,8 @@ from typing import Any
 
 KINDS = {"app.main": "web", "app.worker": "worker", "app.sandbox": "sandbox", "app.pipeline.function_host": "function"}
 OURS = ("app.", "pos_simulator.", "mobile_api.", "functions.", "segment.")
-THROUGH = ("app.db.", "app.sandbox.store", "app.sandbox.posting", "app.voucherify.client", "app.destinations.web")
+THROUGH = ("app.db.", "app.sandbox.store", "app.sandbox.posting", "app.voucherify.client", "app.voucherify.wire",
+           "app.destinations.web")  # fmt: skip
 """Who calls these tells more than they do."""
 PARENT = "parent"
 WRITES = re.compile(r"\s*(INSERT|UPDATE|DELETE|WITH\b.*?\b(INSERT|UPDATE|DELETE))\b", re.DOTALL)
@@ -126,7 +127,11 @@ def _wrap_calls() -> None:
     handle = httpx.AsyncHTTPTransport.handle_async_request
 
     async def watched_handle(self: httpx.AsyncHTTPTransport, request: httpx.Request) -> httpx.Response:
-        async def trace(event: str, _: Any) -> None:
+        watch = request.extensions.get("trace")
+
+        async def trace(event: str, info: Any) -> None:
+            if watch is not None:
+                await watch(event, info)
             if event == "http11.send_request_body.complete":
                 _reach("call", "sent")
 
