@@ -125,18 +125,8 @@ class Store:
 
     async def wipe(self) -> None:
         """Back to the first start: no data, real time, no faults, no limits, the configured webhooks."""
-        async with (await self.pool()).acquire() as connection:
-            await connection.execute(
-                "TRUNCATE setting, customer, campaign, voucher, point_transaction, earning_rule, customer_order, "
-                "point_bucket, pending_points, loyalty_tier, member_tier, "
-                "redemption, publication, custom_event, reward, reward_assignment, activity, product, metadata_schema, "
-                "validation_rule, validation_rule_assignment, segment, segment_member, "
-                "referral_tier, referral, redeemable_holder, "
-                "sku, product_collection, credit_transaction, promotion_tier, session_lock, async_action, "
-                "reward_redemption, auto_redeem_due, "
-                "category, promotion_stack, "
-                "webhook, delivery"
-            )
+        async with (await self.pool()).acquire() as connection, connection.transaction():
+            await _empty(connection)
         self.clock.reset()
         self.faults.clear()
         self.limits.clear()
@@ -221,6 +211,21 @@ async def _nothing(_work: Work) -> None:
 
 async def _keep(_connection: object) -> None:
     """Nothing to reset between two uses: nobody here changes a session's settings."""
+
+
+async def _empty(connection: "asyncpg.Connection[Any]") -> None:
+    """Delete all rows of all tables, in one statement, so that no reference is in the way.
+
+    TRUNCATE needs a new file for each table and index: a quarter of a second where there is next to nothing to delete.
+    """
+    tables = await connection.fetch(
+        "SELECT quote_ident(relname) AS name FROM pg_class "
+        "WHERE relkind = 'r' AND relnamespace = current_schema()::regnamespace ORDER BY relname"
+    )
+    names = [row["name"] for row in tables]
+    await connection.execute(f"LOCK TABLE {', '.join(names)} IN SHARE ROW EXCLUSIVE MODE")
+    gone = ", ".join(f"gone_{place} AS (DELETE FROM {name})" for place, name in enumerate(names))  # noqa: S608
+    await connection.execute(f"WITH {gone} SELECT")
 
 
 async def _json_as_bytes(connection: "asyncpg.Connection[Any]") -> None:
