@@ -39,15 +39,12 @@ async def define(work: Work, body: dict[str, Any]) -> list[dict[str, Any]]:
         tiers[name] = doc
     await work.run("SELECT 1 FROM campaign WHERE id = $1 FOR NO KEY UPDATE", campaign["id"])
     await work.run("DELETE FROM referral_tier WHERE campaign_id = $1 AND name <> ALL($2)", campaign["id"], list(tiers))
-    for name, doc in tiers.items():
+    for place, (name, doc) in enumerate(tiers.items()):
         await work.run(
-            "INSERT INTO referral_tier (id, campaign_id, name, doc, created_at) VALUES ($1, $2, $3, $4, $5) "
-            "ON CONFLICT (campaign_id, name) DO UPDATE SET doc = excluded.doc, updated_at = excluded.created_at",
-            new_id("reft"),
-            campaign["id"],
-            name,
-            doc,
-            work.now,
+            "INSERT INTO referral_tier (id, campaign_id, name, place, doc, created_at) VALUES ($1, $2, $3, $4, $5, $6) "
+            "ON CONFLICT (campaign_id, name) DO UPDATE "
+            "SET place = excluded.place, doc = excluded.doc, updated_at = excluded.created_at",
+            *(new_id("reft"), campaign["id"], name, place, doc, work.now),
         )
     return await listed(work, campaign["id"])
 
@@ -95,7 +92,7 @@ async def reached(work: Work, campaign_id: str, friends: int) -> list[asyncpg.Re
     """The tiers that reward who has brought this many friends with the last of them."""
     return await work.all(
         "SELECT * FROM referral_tier WHERE campaign_id = $1 AND coalesce((doc ->> 'referees')::bigint, $2) = $2 "
-        "ORDER BY created_at, id",
+        "ORDER BY place",
         campaign_id,
         friends,
     )
@@ -104,7 +101,7 @@ async def reached(work: Work, campaign_id: str, friends: int) -> list[asyncpg.Re
 async def listed(work: Work, reference: str) -> list[dict[str, Any]]:
     """A campaign's tiers, in the words in which they were stated."""
     campaign = await _campaign(work, reference)
-    rows = await work.all("SELECT * FROM referral_tier WHERE campaign_id = $1 ORDER BY created_at, id", campaign["id"])
+    rows = await work.all("SELECT * FROM referral_tier WHERE campaign_id = $1 ORDER BY place", campaign["id"])
     return [
         {
             "id": row["id"],

@@ -275,6 +275,7 @@ CREATE TABLE IF NOT EXISTS referral_tier (
   id text PRIMARY KEY,
   campaign_id text NOT NULL REFERENCES campaign ON DELETE CASCADE,
   name text NOT NULL,
+  place integer NOT NULL, -- in the order in which they were stated
   doc jsonb NOT NULL,
   created_at timestamptz NOT NULL,
   updated_at timestamptz,
