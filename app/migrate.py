@@ -70,6 +70,7 @@ async def run() -> dict[str, Any]:
     settings = load_settings()
     url = database_url(settings)
     await migrate.create_database(url)
+    await migrate.refuse_old_server(url)
     await migrate.upgrade(url)
     database = Database(url, pool=2)
     try:

@@ -8,6 +8,7 @@ from uuid import UUID
 import asyncpg
 
 from app import money
+from app.db import many
 
 
 async def add_orders(connection: asyncpg.Connection, events: Sequence[tuple[str, dict[str, Any]]]) -> None:
@@ -19,10 +20,13 @@ async def add_orders(connection: asyncpg.Connection, events: Sequence[tuple[str,
         and message.get("event") == "Order Completed"
         and (row := _order_row(source, message)) is not None
     ]
-    await connection.executemany(
+    await many.execute(
+        connection,
         """INSERT INTO order_fact (order_id, user_id, location_id, source, currency, amount, discount, total, items,
                                    coupon, completed_at)
-           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT DO NOTHING""",
+           SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::bigint[],
+                                $8::bigint[], $9::integer[], $10::text[], $11::timestamptz[])
+           ON CONFLICT DO NOTHING""",
         rows,
     )
 

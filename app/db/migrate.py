@@ -12,7 +12,8 @@ from sqlalchemy import Connection, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from app.db.session import engine_url
+from app.db.session import OLDEST, engine_url
+from app.errors import SettingError
 
 MIGRATIONS = Path(__file__).parents[2] / "migrations"
 _LOCK = 7_220_001
@@ -47,6 +48,15 @@ async def create_database(url: str) -> None:
                 await connection.execute(f'CREATE DATABASE "{wanted.database}"')
         finally:
             await connection.close()
+
+
+async def refuse_old_server(url: str) -> None:
+    """Raise a `SettingError` when the server is too old for what every session asks of it."""
+    connection = await asyncpg.connect(url)
+    version = connection.get_server_version()
+    await connection.close()
+    if version.major < OLDEST:
+        raise SettingError(f"DATABASE_URL: PostgreSQL {OLDEST} or newer is needed, and this one is {version.major}.")
 
 
 async def upgrade(url: str, revision: str = "head") -> None:

@@ -30,7 +30,12 @@ SERVER_SETTINGS = {
     # A process that is paused in the middle of a transaction, or whose machine is gone, holds its locks. The server
     # breaks it off, so that others can take over: ours wait for nothing inside a transaction (rule 2).
     "idle_in_transaction_session_timeout": "5s",
+    # Between the reading of a new statement and its running the server waits for us and does not count as idle: this
+    # ends a transaction also there. It is longer than any of ours, which are bounded by their batches.
+    "transaction_timeout": "30s",
 }
+OLDEST = 17
+"""PostgreSQL's version that has all of these."""
 
 
 class Database:

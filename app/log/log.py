@@ -13,6 +13,7 @@ from typing import Any
 import asyncpg
 
 from app.db import lease as leases
+from app.db import many
 from app.db.wake import CHANNEL
 from app.live import changes
 
@@ -75,10 +76,17 @@ async def append(connection: asyncpg.Connection, events: Sequence[NewEvent], par
     if not rows:
         return fresh
     await connection.execute("SELECT pg_advisory_xact_lock($1), pg_notify($2, 'route')", _LOCK, CHANNEL)
-    await connection.copy_records_to_table(
-        "event",
-        columns=["partition", "person", "message_id", "source", "type", "name", "order_id", "message", "received_at"],
-        records=[
+    await many.execute(
+        connection,
+        # Positions are given in the order of the rows, which is that in which a person's events came.
+        """INSERT INTO event (partition, person, message_id, source, type, name, order_id, message, received_at)
+           SELECT partition, person, message_id, source, type, name, order_id, message::jsonb, received_at
+           FROM unnest($1::integer[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
+                       $8::text[], $9::timestamptz[])
+           WITH ORDINALITY
+           AS row (partition, person, message_id, source, type, name, order_id, message, received_at, place)
+           ORDER BY place""",
+        [
             (
                 partition_of(row.person, partitions),
                 row.person,

@@ -12,10 +12,10 @@ LONGEST_REFUSAL = 300.0
 
 async def make(connection: asyncpg.Connection, destinations: Iterable[str]) -> None:
     """Make the rows: lanes of a destination without one are not claimed."""
-    await connection.executemany(
-        """INSERT INTO destination_state (destination, probes, next_slot) VALUES ($1, 0, now())
-           ON CONFLICT DO NOTHING""",
-        [(destination,) for destination in sorted(destinations)],
+    await connection.execute(
+        """INSERT INTO destination_state (destination, probes, next_slot)
+           SELECT destination, 0, now() FROM unnest($1::text[]) AS destination ON CONFLICT DO NOTHING""",
+        sorted(destinations),
     )
 
 

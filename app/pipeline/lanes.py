@@ -12,6 +12,7 @@ from uuid import uuid4
 
 import asyncpg
 
+from app.db import many
 from app.db.wake import wake
 
 CLAIM = """
@@ -74,8 +75,12 @@ async def make_due(connection: asyncpg.Connection, lanes: Iterable[tuple[str, st
     The conflicting update locks a lane's row even where it changes nothing, and so waits for (or makes wait) the worker
     that is just leaving the lane: none of the two overlooks the other. A lane that is held stays with its holder.
     """
-    await connection.executemany(
-        """INSERT INTO lane (destination, person, due_at) VALUES ($1, $2, now())
+    await many.execute(
+        connection,
+        # Locked one after the other as they are sorted here: two who make the same lanes due do not deadlock.
+        """INSERT INTO lane (destination, person, due_at)
+           SELECT destination, person, now() FROM unnest($1::text[], $2::text[])
+           WITH ORDINALITY AS row (destination, person, place) ORDER BY place
            ON CONFLICT (destination, person) DO UPDATE SET due_at = least(coalesce(lane.due_at, now()), now())
            WHERE lane.owner IS NULL""",
         sorted(set(lanes)),

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import asyncpg
 
 from app.analytics import facts
+from app.db import many
 from app.db.session import Database
 from app.db.trouble import NOT_THE_WORK
 from app.errors import LoyaltyError
@@ -92,11 +93,15 @@ class Router:
         await facts.add_orders(connection, [(event.source, event.message) for event in events])
         deliveries = plan(events, self.registry.connected.values())
         if deliveries:
-            await connection.executemany(
+            await many.execute(
+                connection,
                 """INSERT INTO delivery (event_position, destination, mapping, person, status, error, attempts, due_at,
                                          held, passed, created_at, finished_at)
-                   VALUES ($1, $2, $3, $4, $5::text, $6, 0, now(), 0, false, clock_timestamp(),
-                           CASE WHEN $5::text = 'pending' THEN NULL ELSE clock_timestamp() END)
+                   SELECT position, destination, mapping, person, status, error, 0, now(), 0, false, clock_timestamp(),
+                          CASE WHEN status = 'pending' THEN NULL ELSE clock_timestamp() END
+                   FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[])
+                   WITH ORDINALITY AS row (position, destination, mapping, person, status, error, place)
+                   ORDER BY place
                    ON CONFLICT DO NOTHING""",
                 deliveries,
             )

@@ -7,6 +7,8 @@ from uuid import UUID, uuid4
 import asyncpg
 import msgspec
 
+from app.db import many
+
 Identifier = tuple[str, str]
 """`("user_id" | "anonymous_id", value)`."""
 
@@ -32,10 +34,15 @@ async def apply_events(connection: asyncpg.Connection, messages: Sequence[dict[s
         if message["type"] == "identify":
             traits.setdefault(profile, {}).update(message.get("traits") or {})
     kept_by = await _kept_by(connection, [profile for profile, found in traits.items() if found])
-    await connection.executemany(
+    kept: dict[UUID, dict[str, Any]] = {}
+    for profile in sorted(kept_by):
+        kept.setdefault(kept_by[profile], {}).update(traits[profile])
+    await many.execute(
+        connection,
         # In Segment a trait that is set to null is removed.
-        "UPDATE profile SET traits = jsonb_strip_nulls(traits || $2), updated_at = now() WHERE id = $1",
-        [(kept_by[profile], msgspec.json.encode(traits[profile]).decode()) for profile in sorted(kept_by)],
+        """UPDATE profile SET traits = jsonb_strip_nulls(profile.traits || new.traits::jsonb), updated_at = now()
+           FROM unnest($1::uuid[], $2::text[]) AS new (id, traits) WHERE profile.id = new.id""",
+        [(profile, msgspec.json.encode(found).decode()) for profile, found in kept.items()],
     )
 
 
@@ -50,12 +57,15 @@ async def _resolve(connection: asyncpg.Connection, keys: Iterable[Identifier]) -
     if not missing:
         return found
     made = {key: uuid4() for key in missing}
-    await connection.executemany(
-        """INSERT INTO profile (id, traits, loyalty, created_at, updated_at) VALUES ($1, '{}', '{}', now(), now())""",
-        [(profile,) for profile in made.values()],
+    await connection.execute(
+        """INSERT INTO profile (id, traits, loyalty, created_at, updated_at)
+           SELECT id, '{}', '{}', now(), now() FROM unnest($1::uuid[]) AS id""",
+        list(made.values()),
     )
-    await connection.executemany(
-        "INSERT INTO profile_identifier (type, value, profile_id) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+    await many.execute(
+        connection,
+        """INSERT INTO profile_identifier (type, value, profile_id)
+           SELECT * FROM unnest($1::text[], $2::text[], $3::uuid[]) ON CONFLICT DO NOTHING""",
         [(*key, profile) for key, profile in made.items()],
     )
     stored = await _known(connection, missing)

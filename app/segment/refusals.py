@@ -15,6 +15,7 @@ from typing import Any
 import asyncpg
 import msgspec
 
+from app.db import many
 from app.db.base import now
 from app.db.session import Database
 from app.db.trouble import NOT_THE_WORK
@@ -112,8 +113,12 @@ class Refusals:
 
 async def keep(connection: asyncpg.Connection, refused: Sequence[Refused]) -> None:
     """Store these, inside the caller's transaction."""
-    await connection.executemany(
-        "INSERT INTO reject (source, code, message, address, received_at) VALUES ($1, $2, $3, $4, now())",
+    await many.execute(
+        connection,
+        """INSERT INTO reject (source, code, message, address, received_at)
+           SELECT source, code, message::jsonb, address, now()
+           FROM unnest($1::text[], $2::text[], $3::text[], $4::text[])
+           WITH ORDINALITY AS row (source, code, message, address, place) ORDER BY place""",
         [(row.source, row.code, _kept(row.message), row.address) for row in refused],
     )
 

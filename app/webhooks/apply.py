@@ -10,6 +10,7 @@ from uuid import UUID
 import asyncpg
 
 from app.backoff import backoff
+from app.db import many
 from app.db.base import now
 from app.db.session import Database
 from app.db.trouble import NOT_THE_WORK
@@ -56,10 +57,13 @@ class Applier:
             if not rows:
                 return False
             ended = [await self._one(connection, row) for row in rows]
-            await connection.executemany(
-                """UPDATE webhook SET status = $2::text, error = $3, attempts = attempts + 1,
-                          applied_at = CASE WHEN $2::text IN ('applied', 'ignored') THEN clock_timestamp() END,
-                          due_at = now() + make_interval(secs => $4) WHERE id = $1""",
+            await many.execute(
+                connection,
+                """UPDATE webhook SET status = ended.status, error = ended.error, attempts = attempts + 1,
+                          applied_at = CASE WHEN ended.status IN ('applied', 'ignored') THEN clock_timestamp() END,
+                          due_at = now() + make_interval(secs => ended.wait)
+                   FROM unnest($1::bigint[], $2::text[], $3::text[], $4::float8[]) AS ended (id, status, error, wait)
+                   WHERE webhook.id = ended.id""",
                 [
                     (row["id"], end.status, end.error, backoff(row["attempts"], base=2.0))
                     for row, end in zip(rows, ended, strict=True)

@@ -12,6 +12,7 @@ import asyncpg
 import pytest
 
 from app.db import embedded, migrate
+from app.errors import SettingError
 from tests.conftest import MakeDatabase
 from tests.house import ROOT
 
@@ -41,6 +42,15 @@ async def shape(url: str) -> list[tuple[Any, ...]]:
     finally:
         await connection.close()
     return [tuple(row) for row in (*columns, *constraints, *indexes)]
+
+
+async def test_an_old_server_is_refused_in_words(make_database: MakeDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that lacks what sessions ask for is named with its version before anything is made."""
+    url = await make_database("old")
+    await migrate.refuse_old_server(url)
+    monkeypatch.setattr(migrate, "OLDEST", 99)
+    with pytest.raises(SettingError, match="PostgreSQL 99 or newer is needed, and this one is 1"):
+        await migrate.refuse_old_server(url)
 
 
 async def test_up_down_and_up_again(make_database: MakeDatabase) -> None:
