@@ -102,8 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 async def loaded(settings: Settings, programme: Programme, given: argparse.Namespace) -> int:
     """Plan, ask, load, and say what is left."""
     client = Client.of(settings)
-    # The clock of a sandbox may be anywhere, and with it the moments that its rate headers name.
-    caller = Caller(client, paced=not settings.uses_sandbox, tell=lambda line: print(line, file=sys.stderr, flush=True))  # noqa: T201 - waiting is told
+    caller = Caller(client, tell=lambda line: print(line, file=sys.stderr, flush=True))  # noqa: T201 - waiting is told
     target = Target(caller, settings.uses_sandbox, settings.public_url)
     try:
         where = "the sandbox" if settings.uses_sandbox else "the project"

@@ -73,6 +73,15 @@ def test_far_from_the_limit_nothing_waits() -> None:
     assert pace.wait(0.0) == 0
 
 
+def test_who_does_not_wait_takes_no_place() -> None:
+    """Whoever finds the line too long and goes away makes it no longer for who comes next."""
+    pace = Pace()
+    pace.heard(200, limits(20, 2), 0.0)  # a call every three seconds
+    assert pace.wait(0.0, longest=2.0) == 0
+    assert [pace.wait(0.0, longest=2.0) for _ in range(3)] == [3.0] * 3
+    assert pace.wait(3.0, longest=2.0) == 0
+
+
 @pytest.mark.parametrize(
     ("status", "headers"),
     [(200, lambda: limits(100, 0, time.time() + 30)), (429, lambda: {**limits(100, 0), "retry-after": "30"})],
