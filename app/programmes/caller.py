@@ -1,5 +1,7 @@
 """Calls to the project that a programme is loaded into: counted, and made again where Voucherify says not now.
 
+By path, not by a typed verb for each thing: of a dozen kinds each is listed, made and changed in one place alone, and a
+verb for that would be longer than the line that calls it.
 The client keeps to the rate limit. What it does not send, for it would have to wait too long, waits here.
 """
 

@@ -146,16 +146,19 @@ async def test_what_has_no_put_is_told_and_left(place: Place) -> None:
     ("old", "new"),
     [
         ("gives: {percent_off: 10}", "gives: {amount_off_minor_units: 10}"),
-        ("gift_card_of: Gift cards, credits_minor_units: 500", "coupon_of: Coupons, description: Cheap"),
+        ("product: cup, stock: 10", "coupon_of: Coupons, stock: 20"),
         ("when: {order: paid}, points: 10, pending_days: 3, starts: 2026-01-01", "when: {tier: joined}, points: 12"),
     ],
 )
 async def test_a_thing_of_another_kind_is_left(place: Place, old: str, new: str) -> None:
     """What no call makes of a thing is not tried: a programme file is no reason for a refusal in the middle."""
     await load(place.target, before())
+    assert BEFORE.count(old) == 1
     wanted = file.read(BEFORE.replace(old, new), "tea.yaml")
+    place.app.edge.log.clear()
     left = await load(place.target, wanted, change=True)
     assert left.differences
+    assert place.written() == []
 
 
 async def test_a_lost_answer_does_not_end_the_changing(place: Place) -> None:
