@@ -21,7 +21,7 @@ from app.voucherify.client import Client
 
 async def seed_programme(client: Client, public_url: str = "") -> None:
     """Make what the sandbox does not have yet of the demo programme."""
-    target = Target(Caller(client, paced=False), sandbox=True, public_url=public_url)
+    target = Target(Caller(client), sandbox=True, public_url=public_url)
     await load(target, file.load(FILE), done=lambda step: log.info("programme.step", did=step))
 
 

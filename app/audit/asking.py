@@ -1,20 +1,19 @@
 """What the auditor asks Voucherify: counted, bounded and paced, for the shop lives on the same quota."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
-from urllib.parse import quote
+from functools import partial
+from typing import Any, TypeVar
 
 from app.audit.members import Engine, Published, Transaction
 from app.errors import VoucherifyRefused, VoucherifyUnavailable, VoucherifyUnclear
+from app.voucherify import orders, publications
 from app.voucherify.client import Client
-from app.voucherify.loyalty import balance_of
-from app.voucherify.publications import code_of
+from app.voucherify.loyalty import LoyaltyV1
 
-PAGE = 100
-"""Rows that Voucherify lists at a time, at most."""
+Answer = TypeVar("Answer")
 TRIES = 4
 """Of a call that Voucherify can't take now. All calls here only read, so each may be repeated."""
 
@@ -39,8 +38,8 @@ class Asker:
     def left(self) -> int:
         return self.budget - self.made
 
-    async def get(self, path: str, params: Mapping[str, str | int | bool] | None = None) -> Any:
-        """One `GET`; None for 404.
+    async def ask(self, question: Callable[[], Awaitable[Answer]]) -> Answer | None:
+        """One call that reads; None for 404.
 
         Raises:
             BudgetSpentError: no call is left.
@@ -49,7 +48,7 @@ class Asker:
         for attempt in range(TRIES):
             await self._turn()
             try:
-                return await self.client.call("GET", path, params=params)
+                return await question()
             except VoucherifyRefused as error:
                 if error.code == 404:
                     return None
@@ -69,8 +68,7 @@ class Asker:
         self._next = clock() + 60.0 / self.per_minute
 
     async def order(self, source_id: str) -> dict[str, Any] | None:
-        found: dict[str, Any] | None = await self.get(f"/v1/orders/{quote(source_id, safe='')}")
-        return found
+        return await self.ask(lambda: orders.get(self.client, source_id))
 
     async def member(self, member_id: str, card: str | None) -> Engine:
         """Publications, and the card with its whole history: three calls for most members."""
@@ -79,34 +77,35 @@ class Asker:
             return Engine(None, (), published)
         # The balance last: what is in the history must be in it. One moved meanwhile is young, and so under way.
         transactions = await self._transactions(card)
-        voucher = await self.get(f"/v1/loyalties/members/{quote(card, safe='')}")
-        return Engine(balance_of(voucher) if voucher else None, transactions, published)
+        found = await self.ask(lambda: LoyaltyV1(self.client).card(card))
+        return Engine(found.balance if found else None, transactions, published)
 
     async def _published(self, member_id: str) -> list[Published]:
         found: list[Published] = []
         for page in range(1, 101):
-            params: dict[str, str | int | bool] = {"customer": member_id, "limit": PAGE, "page": page}
-            listed = ((await self.get("/v1/publications", params)) or {}).get("publications") or []
+            listed = await self.ask(partial(publications.of, self.client, member_id, page=page)) or []
             found += [_publication(each) for each in listed]
-            if len(listed) < PAGE:
+            if len(listed) < publications.PAGE:
                 break
         return found
 
     async def _transactions(self, card: str) -> list[Transaction]:
         found: list[Transaction] = []
-        params: dict[str, str | int | bool] = {"limit": PAGE}
-        while True:
-            answer = await self.get(f"/v1/loyalties/members/{quote(card, safe='')}/transactions", params) or {}
-            found += [_transaction(each) for each in answer.get("data") or []]
-            if not answer.get("has_more") or not found:
-                return found
-            params["starting_after_id"] = found[-1].id
+        place: str | None = None
+        while page := await self.ask(partial(LoyaltyV1(self.client).transactions, card, place)):
+            found += [_transaction(each) for each in page.rows]
+            place = page.next
+            if place is None:
+                break
+        return found
 
 
 def _publication(shown: dict[str, Any]) -> Published:
     voucher = shown.get("voucher")
     card = isinstance(voucher, dict) and voucher.get("type") == "LOYALTY_CARD"
-    return Published(code_of(shown), card, shown.get("source_id"), datetime.fromisoformat(shown["created_at"]))
+    return Published(
+        publications.code_of(shown), card, shown.get("source_id"), datetime.fromisoformat(shown["created_at"])
+    )
 
 
 def _transaction(shown: dict[str, Any]) -> Transaction:

@@ -63,11 +63,8 @@ class DryVoucherify(Voucherify):
     async def join(self, campaign: str, user_id: str) -> Card:
         """The card that the customer has; one that is made up where there is none yet, or nobody to ask."""
         try:
-            found = await self.client.call(
-                "GET", "/v1/publications", params={"campaign": campaign, "customer": user_id, "limit": 1}
-            )
-            if listed := found.get("publications"):
-                return await self.loyalty.card(publications.code_of(listed[0]))
+            if found := await publications.of(self.client, user_id, campaign=campaign, limit=1):
+                return await self.loyalty.card(publications.code_of(found[0]))
         except VoucherifyUnavailable:
             pass
         return await super().join(campaign, user_id)

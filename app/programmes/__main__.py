@@ -18,7 +18,7 @@ from app.programmes.file import ProgrammeError
 from app.programmes.file import load as read_file
 from app.programmes.format import Programme
 from app.programmes.load import Target, load, plan
-from app.programmes.plan import Plan
+from app.programmes.steps import Plan
 from app.settings import Settings, load_settings
 from app.telemetry import configure_logging
 from app.voucherify.client import Client
@@ -102,8 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 async def loaded(settings: Settings, programme: Programme, given: argparse.Namespace) -> int:
     """Plan, ask, load, and say what is left."""
     client = Client.of(settings)
-    # The clock of a sandbox may be anywhere, and with it the moments that its rate headers name.
-    caller = Caller(client, paced=not settings.uses_sandbox, tell=lambda line: print(line, file=sys.stderr, flush=True))  # noqa: T201 - waiting is told
+    caller = Caller(client, tell=lambda line: print(line, file=sys.stderr, flush=True))  # noqa: T201 - waiting is told
     target = Target(caller, settings.uses_sandbox, settings.public_url)
     try:
         where = "the sandbox" if settings.uses_sandbox else "the project"
@@ -141,6 +140,9 @@ def shown(made: Plan, reads: int, *, change: bool) -> list[str]:
         for each in made.differences:
             able = "" if each.change else " (not over the API: in the dashboard, or start clean)"
             lines.append(f"  {each}{able if change or not each.change else ' (--change mends it)'}")
+    if change and made.changes:
+        lines += ["", f"To be changed, with {len(made.changes)} calls that write:"]
+        lines += [f"  {each.says}" for each in made.changes]
     if made.by_hand:
         lines += ["", "To be done by hand in Voucherify's dashboard:"]
         lines += [f"  {number}. {step}" for number, step in enumerate(made.by_hand, 1)]
@@ -150,8 +152,7 @@ def shown(made: Plan, reads: int, *, change: bool) -> list[str]:
 
 
 def _calls(made: Plan, *, change: bool) -> int:
-    changes = {each.change.says for each in made.differences if each.change is not None}
-    return len(made.steps) + (len(changes) if change else 0)
+    return len(made.steps) + (len(made.changes) if change else 0)
 
 
 def _differing(made: Plan, *, change: bool) -> bool:

@@ -1,8 +1,13 @@
-"""Calls to the project that a programme is loaded into: counted, and paced by its rate headers."""
+"""Calls to the project that a programme is loaded into: counted, and made again where Voucherify says not now.
+
+By path, not by a typed verb for each thing: of a dozen kinds each is listed, made and changed in one place alone, and a
+verb for that would be longer than the line that calls it.
+The client keeps to the rate limit. What it does not send, for it would have to wait too long, waits here.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from app.errors import VoucherifyError, VoucherifyRefused, VoucherifyUnavailable
@@ -23,20 +28,16 @@ class Caller:
     """A client that waits when Voucherify says so, and repeats what certainly was not done."""
 
     client: Client
-    paced: bool = True
-    """Whether rate headers are obeyed; a sandbox whose clock is moved about has none that mean anything."""
     tell: Callable[[str], None] = lambda _: None
     """Told when there is a longer wait."""
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     reads: int = 0
     writes: int = 0
-    _rest: float = field(default=0.0)
 
     def __post_init__(self) -> None:
         before = self.client.observe
 
         def seen(call: Call) -> None:
-            self._rest = call.rest
             if call.method == "GET":
                 self.reads += 1
             else:
@@ -49,7 +50,6 @@ class Caller:
     async def get(self, path: str, params: Mapping[str, str | int | bool] | None = None) -> Any:
         """One `GET`; None for 404."""
         for attempt in range(TRIES):
-            await self._turn()
             try:
                 return await self.client.call("GET", path, params=params)
             except VoucherifyRefused as error:
@@ -70,7 +70,6 @@ class Caller:
             VoucherifyError: it was refused, or can't be done now.
         """
         for attempt in range(TRIES):
-            await self._turn()
             try:
                 return await self.client.call(method, path, body)
             except VoucherifyError as error:
@@ -100,13 +99,6 @@ class Caller:
             if len(found) < PAGE or len(rows) >= (answer.get("total") or PAGE * MOST_PAGES):
                 return rows, True
         return rows, False
-
-    async def _turn(self) -> None:
-        if self.paced and self._rest > 0:
-            if self._rest > 5:
-                self.tell(f"Voucherify takes no more calls for now; going on in {self._rest:.0f} s …")
-            await self.sleep(self._rest)
-        self._rest = 0.0
 
     async def _wait(self, error: VoucherifyError, attempt: int) -> None:
         seconds = error.retry_after if error.retry_after is not None else 0.5 * 2.0**attempt

@@ -11,7 +11,7 @@ from app.programmes import plan as planning
 from app.programmes import project as projects
 from app.programmes.caller import Caller, InterruptedWrite
 from app.programmes.format import Programme
-from app.programmes.plan import Plan
+from app.programmes.steps import Plan
 
 _AGAIN = 5
 """Times that a load reads anew after a call whose answer was lost."""
@@ -49,13 +49,15 @@ async def load(
     """
     made, project = begun or await plan(target, programme)
     for _ in range(_AGAIN):
-        steps = [*made.steps, *(_changes(made) if change else ())]
+        steps = [*made.steps, *(made.changes if change else ())]
         if not steps:
             return made
+        whole = False
         try:
             for step in steps:
                 await step.do(target.caller, project)
                 done(step.says)
+            whole = True
         except InterruptedWrite:
             done("an answer was lost: looking what is there …")
         except VoucherifyRefused as error:
@@ -64,12 +66,6 @@ async def load(
                 raise
             done("it is there already: looking again …")
         made, project = await plan(target, programme)
-        if not made.steps:
+        if whole and not made.steps:  # what differs still was not changed by the call for it, and would not be now
             return made
     return made
-
-
-def _changes(made: Plan) -> list[planning.Step]:
-    """Each call once, however many fields it mends."""
-    steps = {each.change.says: each.change for each in made.differences if each.change is not None}
-    return list(steps.values())

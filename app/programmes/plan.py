@@ -3,65 +3,26 @@
 Nothing is changed that is there already. What differs is shown, and changed only with `--change`, where the API can.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from app.programmes import bodies, by_hand, loyalty_bodies
+from app.programmes import bodies, by_hand, changes, loyalty_bodies
 from app.programmes.caller import Caller
 from app.programmes.compare import differences
 from app.programmes.format import Programme
 from app.programmes.format_campaigns import Campaign, EarningRule, Loyalty, Promotion, Referral
 from app.programmes.loyalty_bodies import Ids
-from app.programmes.project import Key, Project, quoted
-
-Do = Callable[[Caller, Project], Awaitable[None]]
-
-
-@dataclass(frozen=True)
-class Step:
-    """One call, what it makes, and a sentence about it."""
-
-    says: str
-    do: Do
-    makes: tuple[Key, ...] = ()
-
-
-@dataclass(frozen=True)
-class Difference:
-    """Something is there, but not as the file says."""
-
-    kind: str
-    name: str
-    field: str
-    there: Any
-    wanted: Any
-    change: Step | None = None
-    """The call that would make it as the file says, where there is one."""
-
-    def __str__(self) -> str:
-        return f"{self.kind} {self.name}: {self.field} is {_short(self.there)}, the file says {_short(self.wanted)}"
-
-
-@dataclass
-class Plan:
-    """In the order in which it has to be done."""
-
-    steps: list[Step] = field(default_factory=list)
-    differences: list[Difference] = field(default_factory=list)
-    by_hand: list[str] = field(default_factory=list)
-    as_wanted: int = 0
-    """Things that are there already just as the file says."""
-
-    @property
-    def made(self) -> int:
-        return sum(len(step.makes) for step in self.steps)
+from app.programmes.project import Project, quoted
+from app.programmes.steps import Difference, Do, Plan, Step
 
 
 def make(programme: Programme, project: Project, *, public_url: str) -> Plan:
     """Compare a programme with what a project has."""
     return _Planner(programme, project, public_url).plan()
+
+
+_TIERS = "/v1/promotions/tiers"
 
 
 class _Planner:
@@ -77,7 +38,7 @@ class _Planner:
         for product in programme.products:
             # The same call makes and changes it.
             self._one(
-                "product", product.source_id, "/v1/products", _same_whatever(bodies.product(product)), changes=True
+                "product", product.source_id, "/v1/products", _same_whatever(bodies.product(product)), upserts=True
             )
         for rule in programme.validation_rules:
             self._one(
@@ -108,10 +69,13 @@ class _Planner:
         path: str,
         body: Callable[[Ids], dict[str, Any]],
         *,
-        changes: bool = False,
+        at: str | None = None,
+        upserts: bool = False,
         ignored: Sequence[str] = (),
         before: Do | None = None,
     ) -> None:
+        """`at`: what the path of one of them begins with, where that is another; `upserts`: POST changes it too."""
+
         async def do(caller: Caller, project: Project) -> None:
             if before is not None:
                 await before(caller, project)
@@ -121,25 +85,42 @@ class _Planner:
         there = self.project.found(kind, name)
         if there is None:
             self.result.steps.append(Step(f"make the {kind} {name}", do, ((kind, name),)))
-            return
-        wanted = {field: value for field, value in body(self.project.id).items() if field not in ignored}
-        change = Step(f"change the {kind} {name}", do) if changes else None
-        self._compare(kind, name, wanted, there, {"": change} if change else {})
+        elif upserts:
+            self._compare(kind, name, body(self.project.id), there, Step(f"change the {kind} {name}", do))
+        else:
+            self._compare_to_put(kind, name, at or path, body, there, ignored)
 
     def _compare(
+        self, kind: str, name: str, wanted: Mapping[str, Any], there: Mapping[str, Any], change: Step | None = None
+    ) -> None:
+        """`change` mends every field."""
+        found = [Difference(kind, name, *each, change) for each in differences(wanted, there)]
+        self.result.differences += found
+        self.result.as_wanted += not found
+
+    def _compare_to_put(
         self,
         kind: str,
         name: str,
-        wanted: Mapping[str, Any],
+        at: str,
+        body: Callable[[Ids], dict[str, Any]],
         there: Mapping[str, Any],
-        changes: Mapping[str, Step] | None = None,
+        ignored: Sequence[str] = (),
     ) -> None:
-        """`changes` by field; "" stands for every field."""
-        found = [
-            Difference(kind, name, where, is_, should, (changes or {}).get(where) or (changes or {}).get(""))
-            for where, is_, should in differences(wanted, there)
+        """What can be changed of it is changed by one PUT, with the fields that differ and no others."""
+        wanted = {field: value for field, value in body(self.project.id).items() if field not in ignored}
+        found = list(differences(wanted, there))
+        ways = changes.changeable(kind, wanted, [where for where, _, _ in found], sandbox=self.project.sandbox)
+
+        async def do(caller: Caller, project: Project) -> None:
+            path = f"{at}/{quoted(project.id(kind, name))}"
+            await caller.write("PUT", path, changes.put(body(project.id), dict.fromkeys(ways.values())))
+
+        change = Step(f"change the {kind} {name}", do)
+        self.result.differences += [
+            Difference(kind, name, where, is_, should, change if where in ways else None)
+            for where, is_, should in found
         ]
-        self.result.differences += found
         self.result.as_wanted += not found
 
     # --- what only the sandbox takes over the API
@@ -165,7 +146,7 @@ class _Planner:
             self.result.steps.append(Step(f"define the {kind} {name}", do, ((kind, name),)))
             return
         shown = {key: each["type"] for key, each in (there.get("properties") or {}).items()}
-        self._compare(kind, name, body["properties"], shown, {"": Step(f"add to the {kind} {name}", do)})
+        self._compare(kind, name, body["properties"], shown, Step(f"add to the {kind} {name}", do))
 
     def _webhooks(self) -> None:
         if not self.project.sandbox:
@@ -204,7 +185,7 @@ class _Planner:
             before=fix,
         )
         if there is not None:
-            self._active(campaign, there)
+            self._active("campaign", name, "/v1/campaigns", campaign.active, there)
             if fixed is not None and self.project.sandbox and there["id"] != fixed:
                 self.result.differences.append(Difference("campaign", name, "id", there["id"], fixed))
             if isinstance(campaign, Promotion):
@@ -230,18 +211,16 @@ class _Planner:
         if there is None:
             self.result.steps.append(Step(f"give {campaign.name} the {kind}: {gets.name}", do, ((kind, name),)))
         else:
-            self._compare(kind, name, body, there, {"": Step(f"change the {kind} {name}", do)})
+            self._compare(kind, name, body, there, Step(f"change the {kind} {name}", do))
 
-    def _active(self, campaign: Campaign, there: Mapping[str, Any]) -> None:
+    def _active(self, kind: str, name: str, at: str, wanted: bool, there: Mapping[str, Any]) -> None:
         async def do(caller: Caller, project: Project) -> None:
-            verb = "enable" if campaign.active else "disable"
-            await caller.write("POST", f"/v1/campaigns/{quoted(project.id('campaign', campaign.name))}/{verb}")
+            verb = "enable" if wanted else "disable"
+            await caller.write("POST", f"{at}/{quoted(project.id(kind, name))}/{verb}")
 
-        if bool(there.get("active")) != campaign.active:
-            change = Step(f"switch the campaign {campaign.name} {'on' if campaign.active else 'off'}", do)
-            self.result.differences.append(
-                Difference("campaign", campaign.name, "active", there.get("active"), campaign.active, change)
-            )
+        if bool(there.get("active")) != wanted:
+            change = Step(f"switch the {kind} {name} {'on' if wanted else 'off'}", do)
+            self.result.differences.append(Difference(kind, name, "active", there.get("active"), wanted, change))
 
     def _promotion_tiers(self, campaign: Promotion) -> None:
         path = f"/v1/promotions/{quoted(self.project.id('campaign', campaign.name))}/tiers"
@@ -251,8 +230,11 @@ class _Planner:
                 f"{campaign.name}/{tier.name}",
                 path,
                 partial(bodies.promotion_tier, tier),
-                ignored=("validation_rules",),
+                at=_TIERS,
+                ignored=("validation_rules", "active"),
             )
+            if (there := self.project.found("promotion tier", f"{campaign.name}/{tier.name}")) is not None:
+                self._active("promotion tier", f"{campaign.name}/{tier.name}", _TIERS, tier.active, there)
 
     def _assignment(self, rule: str, campaign: str) -> None:
         campaign_id = self.project.id("campaign", campaign)
@@ -304,14 +286,13 @@ class _Planner:
         segment: str,
         wanted: Sequence[tuple[str, Callable[[Ids], dict[str, Any]]]],
     ) -> None:
-        missing = []
+        missing, at = [], f"/v1/loyalties/{quoted(self.project.id('campaign', campaign))}/{segment}"
         for name, body in wanted:
             there = self.project.found(kind, f"{campaign}/{name}")
             if there is None:
                 missing.append((name, body))
             else:
-                given = {field: value for field, value in body(self.project.id).items() if field != "reward"}
-                self._compare(kind, f"{campaign}/{name}", given, there, self._switch(campaign, kind, name, given))
+                self._compare_to_put(kind, f"{campaign}/{name}", at, body, there, ignored=("reward",))
         if not missing:
             return
 
@@ -327,28 +308,7 @@ class _Planner:
         plural = f"{kind}s" if len(missing) > 1 else kind
         self.result.steps.append(Step(f"give {campaign} the {plural}: {listed}", do, names))
 
-    def _switch(self, campaign: str, kind: str, name: str, wanted: Mapping[str, Any]) -> dict[str, Step]:
-        if kind != "earning rule":
-            return {}
-
-        async def do(caller: Caller, project: Project) -> None:
-            rule = project.id("earning rule", f"{campaign}/{name}")
-            verb = "enable" if wanted["active"] else "disable"
-            path = f"/v1/loyalties/{quoted(project.id('campaign', campaign))}/earning-rules/{rule}/{verb}"
-            await caller.write("POST", path)
-
-        return {"active": Step(f"switch the earning rule {name} {'on' if wanted['active'] else 'off'}", do)}
-
 
 def _same_whatever(body: dict[str, Any]) -> Callable[[Ids], dict[str, Any]]:
     """A body that names nothing else."""
     return lambda _: body
-
-
-def _short(value: Any) -> str:
-    if value is None:
-        return "not set"
-    if isinstance(value, bool):
-        return str(value).lower()
-    shown = repr(value)
-    return shown if len(shown) <= 80 else f"{shown[:77]}…"

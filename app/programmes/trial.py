@@ -36,7 +36,7 @@ class Outcome:
 
 async def run(sandbox: OwnSandbox, programme: Programme, test: Test) -> Outcome:
     """One test, on a sandbox that is emptied first."""
-    caller = Caller(sandbox.client, paced=False)
+    caller = Caller(sandbox.client)
     try:
         await caller.write("POST", "/sandbox/reset")
         await caller.write("POST", "/sandbox/webhooks", {"target_urls": []})

@@ -186,7 +186,7 @@ class Client:
 
 async def _turn(pace: Pace, *, urgent: bool) -> None:
     """Wait until a call may leave."""
-    seconds = pace.wait(time.monotonic(), urgent=urgent)
+    seconds = pace.wait(time.monotonic(), urgent=urgent, longest=LONGEST_TURN)
     if seconds > LONGEST_TURN:
         raise VoucherifyUnavailable(
             f"Voucherify's rate limit allows no call for {seconds:.0f} s. Nothing was sent.",

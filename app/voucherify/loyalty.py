@@ -8,6 +8,7 @@ from urllib.parse import quote
 from app.errors import SettingError, VoucherifyRefused, VoucherifyRejectsKeys, VoucherifyUnclear
 from app.voucherify import publications
 from app.voucherify.client import Client
+from app.voucherify.happened import Page
 
 Read = TypeVar("Read")
 NEWEST = 100
@@ -79,6 +80,10 @@ class Loyalty(Protocol):
         """The card as it stands now."""
         ...
 
+    async def transactions(self, card: str, place: str | None = None) -> Page:
+        """A page of the movements on the card, the newest first; `place` is where the page before goes on."""
+        ...
+
     async def rewards(self, card: str) -> list[Reward]:
         """What the holder of the card can get for points, the cheapest first; also what is too dear just now."""
         ...
@@ -120,6 +125,12 @@ class LoyaltyV1:
     async def card(self, code: str) -> Card:
         return card_of(await self.client.call("GET", _member(code)))
 
+    async def transactions(self, card: str, place: str | None = None) -> Page:
+        after = {"starting_after_id": place} if place else {}
+        answer = await self.client.call("GET", _transactions(card), params={"limit": NEWEST, **after})
+        rows = _understood(lambda: list(answer["data"]), answer)
+        return Page(rows, rows[-1]["id"] if answer.get("has_more") and rows else None)
+
     async def rewards(self, card: str) -> list[Reward]:
         listed = await self.client.call("GET", f"{_member(card)}/rewards", params={"limit": NEWEST})
         # One of the kind COIN has no price of its own: it takes points off an order, which is not a purchase.
@@ -151,10 +162,9 @@ class LoyaltyV1:
         return LookUp(path, _bought(ours[0]) if ours else None)
 
     async def find_adjustment(self, card: str, operation: str) -> LookUp:
-        path = f"{_member(card)}/transactions"
-        listed = await self.client.call("GET", path, params={"limit": NEWEST})
-        ours = _understood(lambda: [each for each in listed["data"] if each["source_id"] == operation], listed)
-        return LookUp(path, _adjusted(ours[0]) if ours else None)
+        rows = (await self.transactions(card)).rows
+        ours = _understood(lambda: [each for each in rows if each["source_id"] == operation], rows)
+        return LookUp(_transactions(card), _adjusted(ours[0]) if ours else None)
 
     async def check(self) -> None:
         """Stop the start with a clear sentence when this account has only loyalty v2."""
@@ -175,6 +185,10 @@ class LoyaltyV1:
 
 def _member(card: str) -> str:
     return f"/v1/loyalties/members/{quote(card, safe='')}"
+
+
+def _transactions(card: str) -> str:
+    return f"{_member(card)}/transactions"
 
 
 def _price(offer: dict[str, Any]) -> int | None:

@@ -5,6 +5,7 @@ documented: `X-Rate-Limit-Limit` (of a minute), `X-Rate-Limit-Remaining`, `X-Rat
 as fast as the limit fills up again. Where none is left, nothing leaves until the time that was named.
 """
 
+import math
 from collections.abc import Mapping
 from typing import Final
 
@@ -34,13 +35,14 @@ class Pace:
         near = limit is not None and remaining is not None and 0 < remaining <= min(limit * RESERVE, LARGEST_RESERVE)
         self._gap = MINUTE / limit if near and limit else 0.0
 
-    def wait(self, now: float, *, urgent: bool = False) -> float:
-        """Seconds until a call may leave. The caller that is told takes its place in the line."""
+    def wait(self, now: float, *, urgent: bool = False, longest: float = math.inf) -> float:
+        """Seconds until a call may leave. The caller takes that place in the line, unless it is more than `longest`."""
         closed = max(0.0, self._closed_until - now)
         if urgent or not self._gap:
             return closed
         slot = max(now + closed, self._next_slot)
-        self._next_slot = slot + self._gap
+        if slot - now <= longest:  # who goes away holds up nobody
+            self._next_slot = slot + self._gap
         return slot - now
 
 

@@ -1,9 +1,12 @@
 """Publications: a code for a customer. Once, by `source_id` or by `join_once`."""
 
-from typing import Any
+from typing import Any, Final
 
 from app.errors import VoucherifyRefused
 from app.voucherify.client import Client
+
+PAGE: Final = 100
+"""Rows that Voucherify lists at a time, at most."""
 
 
 async def publish(
@@ -41,6 +44,16 @@ async def join(client: Client, campaign: str, customer: dict[str, Any]) -> dict[
         params={"join_once": "true"},
     )
     return publication
+
+
+async def of(
+    client: Client, customer: str, *, campaign: str | None = None, page: int = 1, limit: int = PAGE
+) -> list[dict[str, Any]]:
+    """A page of what was published to a customer (id or `source_id`); of one campaign (name), if it is named."""
+    only = {} if campaign is None else {"campaign": campaign}
+    asked: dict[str, str | int | bool] = {"customer": customer, "limit": limit, "page": page, **only}
+    answer = await client.call("GET", "/v1/publications", params=asked)
+    return list(answer.get("publications") or [])
 
 
 def code_of(publication: dict[str, Any]) -> str:

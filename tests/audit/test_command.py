@@ -97,11 +97,11 @@ async def test_calls_are_paced_and_repeated() -> None:
     )
     asker = Asker(client, budget=3, per_minute=600)
     began = time.monotonic()
-    assert await asker.get("/v1/orders/1") == {}
-    assert await asker.get("/v1/orders/2") is None
+    assert await asker.order("1") == {}
+    assert await asker.order("2") is None
     assert time.monotonic() - began >= 0.2  # three calls, a tenth of a second apart
     with pytest.raises(BudgetSpentError):
-        await asker.get("/v1/orders/3")
+        await asker.order("3")
     await client.close()
 
 
@@ -117,7 +117,7 @@ def long_history(request: httpx.Request) -> httpx.Response:
         numbers = range(250)[first:][:100]
         rows = [{"id": str(each), "type": "x", "details": {}, "created_at": moment} for each in numbers]
         return httpx.Response(200, json={"data": rows, "has_more": first + 100 < 250})
-    return httpx.Response(200, json={"loyalty_card": {"points": 7}})
+    return httpx.Response(200, json={"code": "CC-1", "loyalty_card": {"points": 7}})
 
 
 async def test_a_long_history_is_read_whole() -> None:

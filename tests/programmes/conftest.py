@@ -69,7 +69,7 @@ async def opened_place(make_database: MakeDatabase) -> AsyncIterator[Place]:
         client = Client(url, SecretStr("app-id"), SecretStr("app-token"), timeout=60)
         own = OwnSandbox(url, client, SecretStr("integration-id"), SecretStr("integration-secret"))
         async with httpx.AsyncClient(base_url=url, timeout=60) as http:
-            target = Target(Caller(client, paced=False), sandbox=True, public_url="http://backend.test")
+            target = Target(Caller(client), sandbox=True, public_url="http://backend.test")
             yield Place(own, app, http, target)
         await client.close()
 

@@ -73,6 +73,15 @@ def test_far_from_the_limit_nothing_waits() -> None:
     assert pace.wait(0.0) == 0
 
 
+def test_who_does_not_wait_takes_no_place() -> None:
+    """Whoever finds the line too long and goes away makes it no longer for who comes next."""
+    pace = Pace()
+    pace.heard(200, limits(20, 2), 0.0)  # a call every three seconds
+    assert pace.wait(0.0, longest=2.0) == 0
+    assert [pace.wait(0.0, longest=2.0) for _ in range(3)] == [3.0] * 3
+    assert pace.wait(3.0, longest=2.0) == 0
+
+
 @pytest.mark.parametrize(
     ("status", "headers"),
     [(200, lambda: limits(100, 0, time.time() + 30)), (429, lambda: {**limits(100, 0), "retry-after": "30"})],
@@ -184,7 +193,11 @@ async def test_new_fields_and_new_values_break_nothing(api: httpx.AsyncClient) -
         loyalty.find_purchase("u-1", "op-1"), loyalty.find_adjustment(card.code, "op-2")
     )
     assert (found.outcome and found.outcome.points, moved.outcome and moved.outcome.points) == (-100, 5)
+    history = await loyalty.transactions(card.code)
+    assert ([row["details"]["balance"]["points"] for row in history.rows], history.next) == ([5, -100], None)
     code = publications.code_of(await publications.publish(client, programme.COUPONS, who, "p-1"))
+    [published] = await publications.of(client, "u-1", campaign=programme.COUPONS, limit=1)
+    assert publications.code_of(published) == code
     order = {"source_id": "o-1", "amount": 1000}
     assert (await redemptions.validate(client, code, order, who))["valid"]
     redeemed = await redemptions.redeem(client, redemptions.redemption(code, order, who, "r-1"))
