@@ -67,7 +67,7 @@ async def _buy(work: Work, card_id: str) -> bool:
         return False
     holder = await customers.found(work, card["holder_id"], lock=True)
     card = await vouchers.found(work, card_id, lock=True)
-    if discounts.refusal(card, card["code"], work.now) is not None:
+    if discounts.refusal(work, card, card["code"]) is not None:
         return False
     assignment = await work.one(f"{rewards.ASSIGNED} AND a.auto_redeem", card["campaign_id"])
     if assignment is None:

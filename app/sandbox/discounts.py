@@ -8,7 +8,6 @@ order needs as far as it has it, and never more than the order has left.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from typing import Any
 
 import asyncpg
@@ -237,9 +236,9 @@ async def try_one(
     order = dict(subject.order) if subject.order is not None else None
     voucher, tier, error = looked_up.voucher, looked_up.tier, looked_up.error
     if error is None and tier is not None:
-        error = promotion_tiers.refusal(tier, looked_up.code, work.now)
+        error = promotion_tiers.refusal(work, tier, looked_up.code)
     elif error is None:
-        error = refusal(voucher, looked_up.code, work.now)
+        error = refusal(work, voucher, looked_up.code)
         if error is None and voucher is not None and voucher["type"] == "LOYALTY_CARD":
             return await _bought(work, looked_up, voucher, subject, skip)
         if error is None and voucher is not None and voucher["quantity"] is not None:
@@ -353,13 +352,13 @@ def why_none_applies(outcomes: list[Outcome], rules: Mapping[str, Any]) -> Outco
     return replace(failed or outcomes[0], error=error, skipped=None)
 
 
-def refusal(voucher: Mapping[str, Any] | None, code: str, now: datetime) -> Failure | None:
+def refusal(work: Work, voucher: Mapping[str, Any] | None, code: str) -> Failure | None:
     """Why this code can't be used now, if so."""
     if voucher is None:
         return not_found("voucher", code)
     if not voucher["active"] or not voucher["campaign_active"]:
         return Failure(400, "voucher_disabled", "voucher is disabled", code)
-    state = validity.state(voucher["doc"], now)
+    state = validity.state(voucher["doc"], work.now, work.config.time_zone)
     if state == "early":
         return Failure(400, "voucher_not_active", "voucher is not active yet", code)
     if state == "late":

@@ -12,7 +12,7 @@ from typing import Any
 
 import asyncpg
 
-from app.sandbox import ledger, pending, render, targets, tiering, windows
+from app.sandbox import ledger, pending, render, targets, tiering, validity
 from app.sandbox.calculation import Basis, mapped, points
 from app.sandbox.conditions import Subject, refusal
 from app.sandbox.fidelity import documented, inferred
@@ -27,7 +27,7 @@ __all__ = ["ORDER_PAID", "SEGMENT_ENTERED", "earn", "estimate", "points"]
 def in_time(rule: Mapping[str, Any], campaign: Mapping[str, Any], now: datetime, zone: str) -> bool:
     """Whether a rule is in force; for dates that it does not have, those of its programme count."""
     dates = {name: campaign.get(name) for name in ("start_date", "expiration_date")}
-    return windows.is_open({**dates, **rule}, now, zone)
+    return validity.state({**dates, **rule}, now, zone) is None
 
 
 async def earn(

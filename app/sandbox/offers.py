@@ -160,7 +160,7 @@ class Question:
         found: list[Offer] = []
         for row in await self._vouchers(alone=scenario != "CUSTOMER_WALLET"):
             if row["type"] == "LOYALTY_CARD":
-                if discounts.refusal(row, row["code"], work.now) is None:
+                if discounts.refusal(work, row, row["code"]) is None:
                     card = {**row, "in_qualifications": await member_rewards.in_qualifications(work, row)}
                     found.append(Offer("voucher", row["code"], card, Outcome(row["code"], row, self._order, None)))
                 continue
@@ -235,7 +235,7 @@ class Question:
         )
         found = []
         for row in rows:
-            if validity.state(row["doc"], work.now) is None:
+            if validity.state(row["doc"], work.now, work.config.time_zone) is None:
                 outcome = await self._as_published(row)
                 if outcome is not None:
                     found.append(Offer("campaign", row["id"], row, outcome))

@@ -66,7 +66,7 @@ async def list_tiers(request: AnyRequest, store: TheStore) -> dict[str, Any]:
     async with store.work() as work:
         rows = await work.all(f"{promotion_tiers.SELECT} ORDER BY {sorting.replace(', id', ', t.id')}")
         if flag(request, "is_available"):
-            rows = [row for row in rows if promotion_tiers.refusal(row, row["id"], work.now) is None]
+            rows = [row for row in rows if promotion_tiers.refusal(work, row, row["id"]) is None]
     shown = [promotion_tiers.shown(row) for row in rows[offset : offset + limit]]
     return {**render.old_list("tiers", shown, len(rows)), "has_more": offset + limit < len(rows)}
 

@@ -327,7 +327,7 @@ async def _usable(work: Work, offered: asyncpg.Record, holder: asyncpg.Record) -
     for row in rows:
         if row["type"] == "LOYALTY_CARD" and not row["active"]:
             raise Failure(400, "loyalty_card_not_active", "Loyalty card is not active", row["id"])
-        if row["active"] and validity.state(row["doc"], work.now) != "late":
+        if row["active"] and validity.state(row["doc"], work.now, work.config.time_zone) != "late":
             return str(row["id"])
     return None
 

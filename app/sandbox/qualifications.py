@@ -214,7 +214,7 @@ async def list_redeemables(reference: FromPath[str], request: AnyRequest, store:
 def _held(row: asyncpg.Record, work: Work, assignment: asyncpg.Record | None = None) -> dict[str, Any]:
     """A voucher in a wallet; `assignment` is that of a referee."""
     voucher = render.voucher(row, work.config.url)
-    refused = discounts.refusal(row, row["code"], work.now)
+    refused = discounts.refusal(work, row, row["code"])
     status = _STATES.get(refused.key, "ACTIVE") if refused is not None else "ACTIVE"
     left = (voucher["gift"] or voucher["loyalty_card"] or {}).get("balance")
     if status == "ACTIVE" and left == 0:

@@ -109,7 +109,9 @@ async def by_event(work: Work, use: Used, friend: asyncpg.Record, event: dict[st
     voucher, program = use.voucher, use.campaign["doc"]["referral_program"]
     if program["conversion_event_type"] != BY_EVENT or program["custom_event"]["name"] != event["type"]:
         return
-    if not voucher["active"] or not voucher["campaign_active"] or validity.state(voucher["doc"], work.now) is not None:
+    if not voucher["active"] or not voucher["campaign_active"]:
+        return
+    if validity.state(voucher["doc"], work.now, work.config.time_zone) is not None:
         return
     related = [("voucher", voucher["id"]), ("campaign", use.campaign["id"])]
     if await conditions.refusal(work, related, Subject(friend, None, voucher, event=event["metadata"], lock=True)):
