@@ -8,6 +8,7 @@ first failing key and leaves an `rf_` redemption.
 
 # ruff: noqa: S608 - what is put together here are constants and columns of an allow-list; values are parameters
 
+from dataclasses import replace
 from typing import Any
 
 import asyncpg
@@ -75,13 +76,9 @@ async def redeem(work: Work, body: dict[str, Any]) -> dict[str, Any] | Failure:
         return await record_failure(work, discounts.why_none_applies(outcomes, work.stacking), base, customer)
     ids = [new_id("r") for _ in applied]
     parent_id = new_id("r") if len(applied) > 1 else None
-    await work.run(
-        "UPDATE voucher SET redeemed_quantity = redeemed_quantity + 1, updated_at = $2 WHERE id = ANY($1)",
-        voucher_ids := [outcome.voucher["id"] for outcome in applied if outcome.voucher],
-        work.now,
-    )
+    applied = await _counted(work, applied)
     if session is not None:
-        await sessions.free(work, session.key, voucher_ids)
+        await sessions.free(work, session.key, [outcome.voucher["id"] for outcome in applied if outcome.voucher])
     saved = None
     if before is not None:
         saved = await _save_order(work, row, before, applied, ids, parent_id, wanted, customer)
@@ -115,6 +112,24 @@ async def redeem(work: Work, body: dict[str, Any]) -> dict[str, Any] | Failure:
         "inapplicable_redeemables": [each for each in others if each["status"] == "INAPPLICABLE"],
         "skipped_redeemables": [each for each in others if each["status"] == "SKIPPED"],
     }
+
+
+async def _counted(work: Work, applied: list[Outcome]) -> list[Outcome]:
+    """Count a use of each code; answers the outcomes with their codes as they are after it."""
+    used = [outcome.voucher["id"] for outcome in applied if outcome.voucher]
+    if not used:
+        return applied
+    rows = await work.all(
+        "UPDATE voucher SET redeemed_quantity = redeemed_quantity + 1, updated_at = $2 WHERE id = ANY($1) "
+        "RETURNING id, redeemed_quantity, updated_at",
+        used,
+        work.now,
+    )
+    after = {row["id"]: dict(row) for row in rows}
+    return [
+        replace(outcome, voucher={**outcome.voucher, **after[outcome.voucher["id"]]}) if outcome.voucher else outcome
+        for outcome in applied
+    ]
 
 
 async def _save_order(
@@ -211,9 +226,11 @@ async def _record(
         return redemption
     if outcome.purchase is not None:
         return await record_purchase(work, outcome.purchase, redemption, saved, parent_id)
-    voucher: render.Row = await vouchers.found(work, outcome.code)
+    voucher = outcome.voucher
+    assert voucher is not None
     redemption["related_object_id"] = voucher["id"]
     if voucher["type"] == "GIFT_VOUCHER":
+        voucher = await vouchers.found(work, outcome.code)  # a purchase of the same request may have filled it
         redemption |= {"amount": outcome.credits, "gift": {"amount": outcome.credits}}
         if outcome.credits:
             details: dict[str, Any] = {"redemption": {"id": identifier}}
@@ -327,7 +344,11 @@ async def announce(
 ) -> None:
     used = tier if tier is not None else voucher
     campaign = await campaigns.find(work, used["campaign_id"]) if used is not None and used["campaign_id"] else None
-    holder = await customers.find(work, voucher["holder_id"]) if voucher and voucher["holder_id"] else None
+    holder = customer
+    if not voucher or not voucher["holder_id"]:
+        holder = None
+    elif customer is None or customer["id"] != voucher["holder_id"]:
+        holder = await customers.find(work, voucher["holder_id"])
     work.announce(
         work.event(kind, redemption["id"], "evred"),
         {
