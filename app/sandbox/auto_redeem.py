@@ -10,7 +10,17 @@ from datetime import timedelta
 
 import asyncpg
 
-from app.sandbox import customers, discounts, ledger, purchases, redemptions, render, rewards, tiering, vouchers
+from app.sandbox import (
+    customers,
+    discounts,
+    ledger,
+    purchases,
+    redemption_records,
+    render,
+    rewards,
+    tiering,
+    vouchers,
+)
 from app.sandbox.calendar_days import midnight
 from app.sandbox.conditions import Subject
 from app.sandbox.errors import Failure
@@ -98,7 +108,7 @@ async def _times_today(work: Work, card: render.Row) -> int:
 
 
 async def _bought(work: Work, card: render.Row, holder: asyncpg.Record, assignment: asyncpg.Record) -> bool:
-    base = redemptions.in_common(work, holder, {})
+    base = redemption_records.in_common(work, holder, {})
     redemption = {
         **base,
         "id": new_id("r"),
@@ -116,7 +126,7 @@ async def _bought(work: Work, card: render.Row, holder: asyncpg.Record, assignme
                 work, card, assignment["reward_id"], None, Subject(holder, None, card, metadata={}, lock=True)
             )
             await work.run("UPDATE voucher SET redeemed_quantity = redeemed_quantity + 1 WHERE id = $1", card["id"])
-            await redemptions.record_purchase(work, purchase, redemption, None)
+            await redemption_records.record_purchase(work, purchase, redemption, None)
     except Failure:
         del work.announced[told:]
         work.moved, work.gained = moved, gained

@@ -27,10 +27,10 @@ from app.sandbox import (
     vouchers,
 )
 from app.sandbox.clock import iso
-from app.sandbox.discounts import Outcome, Redeemable
 from app.sandbox.errors import Failure
 from app.sandbox.fidelity import inferred
 from app.sandbox.predicates import COUNTS, HOLDER, ITEMS, NAMES, THINGS
+from app.sandbox.redeemables import Outcome, Redeemable
 from app.sandbox.referral_programs import REFERRAL
 from app.sandbox.work import Work
 

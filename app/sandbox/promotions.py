@@ -19,15 +19,16 @@ from app.sandbox import (
     order_items,
     orders,
     promotion_tiers,
+    redeemables,
     render,
     stacks,
     validations,
 )
-from app.sandbox.discounts import Redeemable
 from app.sandbox.errors import NotEmulated
 from app.sandbox.fidelity import documented
 from app.sandbox.ids import tracking_id
 from app.sandbox.read import AnyRequest, boolean, flag, integer, mapping, order, page, read_object, required_text, text
+from app.sandbox.redeemables import Redeemable
 from app.sandbox.store import Store, TheStore
 from app.sandbox.work import Work
 
@@ -151,7 +152,7 @@ async def validate_promotions(request: AnyRequest, store: TheStore) -> dict[str,
 
 
 def _old_form(
-    outcome: discounts.Outcome, customer_id: str | None, tracking: str, rules: Mapping[str, Any]
+    outcome: redeemables.Outcome, customer_id: str | None, tracking: str, rules: Mapping[str, Any]
 ) -> dict[str, Any]:
     assert outcome.tier is not None
     tier = promotion_tiers.shown(outcome.tier)

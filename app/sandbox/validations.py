@@ -8,10 +8,11 @@ from typing import Any
 
 from litestar import Router, post
 
-from app.sandbox import customers, order_items, orders, render, sessions, stacking
-from app.sandbox.discounts import Outcome, all_together, evaluate, read_redeemables
+from app.sandbox import customers, order_items, orders, redeemables, render, sessions, stacking
+from app.sandbox.discounts import all_together, evaluate
 from app.sandbox.ids import new_id, tracking_id
 from app.sandbox.read import AnyRequest, mapping, read_object, text
+from app.sandbox.redeemables import Outcome
 from app.sandbox.store import TheStore
 
 
@@ -23,7 +24,7 @@ async def validate(request: AnyRequest, store: TheStore) -> dict[str, Any]:
     wanted = orders.read(given, ".order")
     customer_given = mapping(body, "customer")
     async with store.work() as work:
-        wanted_redeemables = read_redeemables(body, work.stacking)
+        wanted_redeemables = redeemables.read(body, work.stacking)
         reference = text(customer_given, "id") or text(customer_given, "source_id")
         customer = await customers.find(work, reference) if reference else None
         # A known order is taken as it is stored; what the request says about it does not count.
