@@ -1,6 +1,6 @@
-"""What happened to a member and in a programme, and what an order would earn.
+"""What happened to a member, and what an order would earn.
 
-documented: `GET …/members/{m}/activity` and `GET /loyalties/{c}/transactions` by cursor; `POST …/qualifications`
+documented: `GET …/members/{m}/activity` by cursor; `POST …/qualifications`
 estimates by the rules for paid orders, of an order that is stored or described, for a member or, where the programme
 lets customers join by themselves, for anybody; its errors. inferred: a member's activity is what the holder's has of
 this programme; what is described of an order is laid over the stored one; nothing is stored by an estimate.
@@ -17,8 +17,6 @@ from app.sandbox import (
     campaigns,
     customers,
     earning,
-    filter_fields,
-    list_filters,
     orders,
     publications,
     render,
@@ -48,27 +46,6 @@ async def list_activity(reference: FromPath[str], request: AnyRequest, store: Th
             limit + 1,
         )
     return render.cursor_list([shown(row) for row in rows], limit)
-
-
-@get("/loyalties/{campaign:str}/transactions")
-async def list_transactions(campaign: FromPath[str], request: AnyRequest, store: TheStore) -> dict[str, Any]:
-    limit, _ = page(request)
-    fields = filter_fields.PROGRAMME_TRANSACTIONS
-    wanted = list_filters.read(request, fields)
-    direction, beyond = _direction(request)
-    async with store.work() as work:
-        row = await campaigns.found(work, campaign, LOYALTY)
-        fits, values = list_filters.compiled(wanted, fields, work.now, after=3)
-        rows = await work.all(
-            "SELECT * FROM point_transaction WHERE campaign_id = $1 "
-            f"AND ($2::text IS NULL OR seq {beyond} (SELECT seq FROM point_transaction WHERE id = $2)) "
-            f"AND ({fits}) ORDER BY seq {direction} LIMIT $3",
-            row["id"],
-            argument(request, "starting_after_id"),
-            limit + 1,
-            *values,
-        )
-    return render.cursor_list([render.transaction(each) for each in rows], limit)
 
 
 def _direction(request: AnyRequest) -> tuple[str, str]:
@@ -121,12 +98,11 @@ async def estimate_points(campaign: FromPath[str], request: AnyRequest, store: T
     }
 
 
-router = Router("/", route_handlers=[list_activity, list_transactions, estimate_points])
+router = Router("/", route_handlers=[list_activity, estimate_points])
 
 FIDELITY = (
     documented(
-        "a member's activity, a programme's transactions; estimates of what an order would earn "
-        "(`qualifications` of a programme) and their errors"
+        "a member's activity; estimates of what an order would earn (`qualifications` of a programme) and their errors"
     ),
     inferred(
         "an estimate lays what is described over the stored order and stores nothing; a rule whose validation rule "

@@ -12,7 +12,17 @@ from typing import Any
 import asyncpg
 from litestar import Router, get, post
 
-from app.sandbox import campaigns, customers, filter_fields, ledger, list_filters, render, validity, vouchers
+from app.sandbox import (
+    campaign_codes,
+    campaigns,
+    customers,
+    filter_fields,
+    ledger,
+    list_filters,
+    render,
+    validity,
+    vouchers,
+)
 from app.sandbox.clock import iso, parse_time
 from app.sandbox.errors import Failure, invalid_payload, invalid_query, not_found
 from app.sandbox.fidelity import documented, inferred
@@ -108,7 +118,7 @@ async def _take(work: Work, campaign: asyncpg.Record | None, count: int, code: s
             "Couldn't find any voucher suitable for publication",
             "Couldn't find any voucher suitable for publication",
         )
-    return free + await campaigns.make_codes(work, campaign, count - len(free))
+    return free + await campaign_codes.make(work, campaign, count - len(free))
 
 
 async def _publish(
