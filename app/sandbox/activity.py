@@ -12,7 +12,7 @@ import asyncpg
 from litestar import Router, get
 from litestar.params import FromPath
 
-from app.sandbox import customers, render
+from app.sandbox import customers, lists
 from app.sandbox.entries import CATEGORIES, shown
 from app.sandbox.errors import NotEmulated, invalid_query
 from app.sandbox.fidelity import documented, inferred
@@ -29,7 +29,7 @@ async def list_activity(reference: FromPath[str], request: AnyRequest, store: Th
         raise invalid_query("Property .category must be equal to one of the allowed values")
     async with store.work() as work:
         rows, _ = await _read(work, reference, request, limit, kind=argument(request, "type"), category=category)
-    return render.cursor_list([shown(row) for row in rows], limit)
+    return lists.by_cursor([shown(row) for row in rows], limit)
 
 
 @get("/customers/{reference:str}/activities")
@@ -42,7 +42,7 @@ async def list_activities(reference: FromPath[str], request: AnyRequest, store: 
         rows, total = await _read(work, reference, request, limit, count=True)
     entries = [shown(row) for row in rows[:limit]]
     flat = [{**entry, "data": {**entry["data"]["data"], **entry["data"]}} for entry in entries]
-    return render.old_list("data", flat, total)
+    return lists.numbered("data", flat, total)
 
 
 async def _read(

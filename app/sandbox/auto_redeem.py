@@ -17,6 +17,7 @@ from app.sandbox import (
     purchases,
     redemption_records,
     render,
+    render_loyalty,
     rewards,
     tiering,
     vouchers,
@@ -83,7 +84,7 @@ async def _buy(work: Work, card_id: str) -> bool:
     if assignment is None:
         return False
     bought = 0
-    while 0 < tiering.price(await tiering.of_card(work, card), assignment) <= render.card_balance(card):
+    while 0 < tiering.price(await tiering.of_card(work, card), assignment) <= render_loyalty.card_balance(card):
         if bought == _AT_ONCE or (not bought and await _times_today(work, card) >= _TIMES_A_DAY):
             await _later(work, [card_id])
             break

@@ -22,6 +22,7 @@ from app.sandbox import (
     filter_fields,
     fixed_ids,
     list_filters,
+    lists,
     promotion_tiers,
     referral_programs,
     render,
@@ -119,7 +120,7 @@ def _of_every_kind(body: dict[str, Any]) -> dict[str, Any]:
         "creation_status": "DONE",
         "vouchers_generation_status": "DONE",
         "protected": False,
-        "validation_rules_assignments": render.empty_list(),
+        "validation_rules_assignments": lists.empty(),
     }
 
 
@@ -169,7 +170,7 @@ async def shown(work: Work, row: asyncpg.Record) -> dict[str, Any]:
     if row["campaign_type"] != PROMOTION:
         return campaign
     tiers = [render.promotion_tier(tier) for tier in await promotion_tiers.of_campaign(work, row["id"])]
-    return {**campaign, "promotion": {**render.old_list("tiers", tiers, len(tiers)), "has_more": False}}
+    return {**campaign, "promotion": {**lists.numbered("tiers", tiers, len(tiers)), "has_more": False}}
 
 
 async def change(work: Work, row: asyncpg.Record, body: dict[str, Any]) -> dict[str, Any]:
@@ -267,7 +268,7 @@ async def listed(work: Work, request: AnyRequest, kind: str | None) -> dict[str,
         *asked,
     )
     total = await work.value(f"SELECT count(*) FROM campaign WHERE {where}", *asked)
-    return render.old_list("campaigns", [await shown(work, row) for row in rows], total)
+    return lists.numbered("campaigns", [await shown(work, row) for row in rows], total)
 
 
 @post("/campaigns", status_code=200)

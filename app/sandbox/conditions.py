@@ -15,7 +15,16 @@ from typing import Any
 
 import asyncpg
 
-from app.sandbox import applicability, logic, membership, operators, product_collections, render, vouchers
+from app.sandbox import (
+    applicability,
+    logic,
+    membership,
+    operators,
+    product_collections,
+    render,
+    render_loyalty,
+    vouchers,
+)
 from app.sandbox.applicability import EVERYTHING, Applicability
 from app.sandbox.applicability import places as applicable
 from app.sandbox.errors import Failure
@@ -160,7 +169,7 @@ async def _tell(work: Work, what: str, row: asyncpg.Record) -> None:
             "assignment": {**shown(row), "validation_status": "VALID", "validation_omitted_rules": []},
             **({"voucher": render.voucher(voucher, work.config.url)} if voucher else {}),
             "campaign": {"id": campaign, "object": "campaign"} if campaign else None,
-            "earning_rule": render.earning_rule(earning) if earning else None,
+            "earning_rule": render_loyalty.earning_rule(earning) if earning else None,
             "distribution": None,
             "promotion_tier": {"id": identifier, "object": "promotion_tier"} if kind == "promotion_tier" else None,
         },

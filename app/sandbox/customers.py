@@ -16,7 +16,7 @@ import asyncpg
 from litestar import Router, delete, get, post, put
 from litestar.params import FromPath
 
-from app.sandbox import async_actions, membership, render
+from app.sandbox import async_actions, lists, membership, render
 from app.sandbox.clock import iso
 from app.sandbox.errors import Failure, invalid_payload, invalid_query, not_found
 from app.sandbox.fidelity import documented, inferred
@@ -230,7 +230,7 @@ async def list_customers(request: AnyRequest, store: TheStore) -> dict[str, Any]
             offset,
         )
         shown = [await full(work, row) for row in rows[:limit]]
-    return {**render.old_list("customers", shown, total), "has_more": len(rows) > limit}
+    return {**lists.numbered("customers", shown, total), "has_more": len(rows) > limit}
 
 
 async def _members(work: Work, segment: str) -> list[str]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import asyncpg
 
-from app.sandbox import ledger, pending, render, targets, tiering, validity
+from app.sandbox import ledger, pending, render, render_loyalty, targets, tiering, validity
 from app.sandbox.calculation import Basis, mapped, points
 from app.sandbox.conditions import Subject, refusal
 from app.sandbox.fidelity import documented, inferred
@@ -218,7 +218,7 @@ class _Giving:
         campaign = render.simple_campaign(self._campaign)
         order = render.order(self._order) if self._order is not None else None
         reference = self._cause.reference(work.call.request_id)
-        holder_tier = render.loyalty_tier(self._tier) if self._tier is not None else None
+        holder_tier = render_loyalty.tier(self._tier) if self._tier is not None else None
         mapped_by = holder_tier if self._mapping else None
         work.announce(
             work.event("customer.rewarded.loyalty_points", self._customer["id"]),
@@ -230,7 +230,8 @@ class _Giving:
                 "campaign": campaign,
                 "loyalty_tier": mapped_by,
                 # In webhooks a rule by custom event does not carry the event's name, which the API shows there.
-                "earning_rule": render.earning_rule(rule) | ({"event": "custom_event"} if self._custom_event else {}),
+                "earning_rule": render_loyalty.earning_rule(rule)
+                | ({"event": "custom_event"} if self._custom_event else {}),
                 "balance": movement.balance,
                 "order": order,
                 "event": reference,

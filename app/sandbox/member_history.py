@@ -17,9 +17,9 @@ from app.sandbox import (
     campaigns,
     customers,
     earning,
+    lists,
     orders,
     publications,
-    render,
     tiering,
 )
 from app.sandbox.entries import shown
@@ -45,7 +45,7 @@ async def list_activity(reference: FromPath[str], request: AnyRequest, store: Th
             argument(request, "starting_after_id"),
             limit + 1,
         )
-    return render.cursor_list([shown(row) for row in rows], limit)
+    return lists.by_cursor([shown(row) for row in rows], limit)
 
 
 def _direction(request: AnyRequest) -> tuple[str, str]:

@@ -17,6 +17,7 @@ from app.sandbox import (
     conditions,
     discounts,
     effects,
+    lists,
     member_rewards,
     promotion_tiers,
     render,
@@ -99,9 +100,7 @@ class Offer:
             effect["result"] = {"loyalty_card": row["in_qualifications"]}
         elif self.kind == "voucher" and row["type"] == "GIFT_VOUCHER":
             effect["result"]["gift"]["balance"] = render.gift(row)["balance"]
-        assigned = {
-            "validation_rules_assignments": render.listed([self._assigned(each) for each in row["assignments"]])
-        }
+        assigned = {"validation_rules_assignments": lists.whole([self._assigned(each) for each in row["assignments"]])}
         return {
             "id": self.id,
             "object": self.kind,

@@ -15,7 +15,7 @@ import asyncpg
 from litestar import Router, delete, get, post, put
 from litestar.params import FromPath
 
-from app.sandbox import collection_filters, products, render, skus
+from app.sandbox import collection_filters, lists, products, render_catalogue, skus
 from app.sandbox.errors import duplicate, invalid_payload, not_found
 from app.sandbox.fidelity import documented, inferred
 from app.sandbox.ids import new_id
@@ -32,10 +32,10 @@ async def members(work: Work, collection: asyncpg.Record) -> list[dict[str, Any]
     wanted = [each["id"] for each in collection["doc"].get("products", [])]
     condition = "($1::text[] IS NULL OR id = ANY($1))"
     named = wanted if collection["type"] == "STATIC" else None
-    parents = {row["id"]: render.product(row) for row in await work.all("SELECT * FROM product")}
+    parents = {row["id"]: render_catalogue.product(row) for row in await work.all("SELECT * FROM product")}
     rows = [parents[row["id"]] for row in await work.all(f"SELECT id FROM product WHERE {condition}", named)]
     variants = await work.all(f"SELECT * FROM sku WHERE {condition}", named)
-    rows += [{**render.sku(row), "product": parents[row["product_id"]]} for row in variants]
+    rows += [{**render_catalogue.sku(row), "product": parents[row["product_id"]]} for row in variants]
     if collection["type"] == "AUTO_UPDATE":
         rows = [row for row in rows if collection_filters.matches(collection["doc"]["filter"], row)]
     return sorted(rows, key=lambda row: (row["created_at"], row["id"]), reverse=True)
@@ -57,7 +57,7 @@ async def of_lines(work: Work, lines: Sequence[Mapping[str, Any]], wanted: Abstr
     of_product = {name: row for row in parents for name in (row["source_id"], row["id"]) if name}
     inside: dict[str, set[str]] = {}
     for row in (*parents, *variants):
-        whole = render.sku(row) if "product_id" in row else render.product(row)
+        whole = render_catalogue.sku(row) if "product_id" in row else render_catalogue.product(row)
         inside[row["id"]] = {each["id"] for each in collections if _has_member(each, whole)}
     answers = []
     for line in lines:
@@ -145,7 +145,7 @@ async def create_collection(request: AnyRequest, store: TheStore) -> dict[str, A
         )
         if row is None:
             raise duplicate("products_collection", name, "name")
-    return render.product_collection(row)
+    return render_catalogue.collection(row)
 
 
 @get("/product-collections")
@@ -159,13 +159,13 @@ async def list_collections(request: AnyRequest, store: TheStore) -> dict[str, An
             offset,
         )
         total = await work.value("SELECT count(*) FROM product_collection")
-    return render.old_list("data", [render.product_collection(row) for row in rows], total)
+    return lists.numbered("data", [render_catalogue.collection(row) for row in rows], total)
 
 
 @get("/product-collections/{reference:str}")
 async def get_collection(reference: FromPath[str], store: TheStore) -> dict[str, Any]:
     async with store.work() as work:
-        return render.product_collection(await found(work, reference))
+        return render_catalogue.collection(await found(work, reference))
 
 
 @put("/product-collections/{reference:str}")
@@ -188,7 +188,7 @@ async def update_collection(reference: FromPath[str], request: AnyRequest, store
         except asyncpg.UniqueViolationError as error:
             raise duplicate("products_collection", str(name), "name") from error
         assert changed is not None
-        return render.product_collection(changed)
+        return render_catalogue.collection(changed)
 
 
 @delete("/product-collections/{reference:str}", status_code=204)
@@ -205,7 +205,7 @@ async def list_members(reference: FromPath[str], request: AnyRequest, store: The
     async with store.work() as work:
         rows = await members(work, await found(work, reference))
     rows.sort(key=lambda row: (str(collection_filters.value(row, name) or ""), row["id"]), reverse=direction == "DESC")
-    return render.old_list("data", rows[offset : offset + limit], len(rows))
+    return lists.numbered("data", rows[offset : offset + limit], len(rows))
 
 
 router = Router(

@@ -16,6 +16,7 @@ from app.sandbox import (
     category_links,
     customers,
     discounts,
+    lists,
     order_items,
     orders,
     promotion_tiers,
@@ -49,7 +50,7 @@ async def list_tiers_of_campaign(campaign: FromPath[str], store: TheStore) -> di
         row = await campaigns.found(work, campaign, campaigns.PROMOTION)
         rows = await promotion_tiers.of_campaign(work, row["id"])
     shown = [promotion_tiers.shown(each) for each in rows]
-    return {**render.old_list("tiers", shown, len(shown)), "has_more": False}
+    return {**lists.numbered("tiers", shown, len(shown)), "has_more": False}
 
 
 @post("/promotions/{campaign:str}/tiers", status_code=200)
@@ -69,7 +70,7 @@ async def list_tiers(request: AnyRequest, store: TheStore) -> dict[str, Any]:
         if flag(request, "is_available"):
             rows = [row for row in rows if promotion_tiers.refusal(work, row, row["id"]) is None]
     shown = [promotion_tiers.shown(row) for row in rows[offset : offset + limit]]
-    return {**render.old_list("tiers", shown, len(rows)), "has_more": offset + limit < len(rows)}
+    return {**lists.numbered("tiers", shown, len(rows)), "has_more": offset + limit < len(rows)}
 
 
 @get("/promotions/tiers/{reference:str}")

@@ -19,6 +19,7 @@ from app.sandbox import (
     filter_fields,
     ledger,
     list_filters,
+    lists,
     render,
     validity,
     vouchers,
@@ -315,7 +316,7 @@ async def list_publications(request: AnyRequest, store: TheStore) -> dict[str, A
         )
         total = await work.value(f"SELECT count(*) FROM publication WHERE {where}", *conditions)
         shown = [await _listed(work, row["doc"]) for row in rows]
-    return render.old_list("publications", shown, total)
+    return lists.numbered("publications", shown, total)
 
 
 async def _listed(work: Work, publication: dict[str, Any]) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from app.sandbox import (
     ledger,
     publications,
     render,
+    render_loyalty,
     reward_giving,
     rewards,
     tiering,
@@ -93,7 +94,7 @@ async def tried(work: Work, card: render.Row, reward: str | None, points: int | 
         if (subject.order is not None)
         else None
     )
-    balance = render.card_balance(card)
+    balance = render_loyalty.card_balance(card)
     if assignment["type"] == rewards.COIN:
         if order is None:
             raise Failure(400, "missing_order", "Missing order", "An order is required when redeeming a LOYALTY_CARD")
@@ -264,7 +265,7 @@ async def tell(work: Work, bought: Bought, redemption: dict[str, Any]) -> None:
         "voucher": redemption["voucher"],
         "campaign": campaign,
         "reward": _shown(purchase, given),
-        "reward_assignment": render.reward_assignment(purchase.assignment),
+        "reward_assignment": render_loyalty.assignment(purchase.assignment),
         "reward_redemption": bought.reward_redemption,
         "source": {"id": redemption["id"], "type": "redemption"},
         "balance": given.balance,

@@ -19,6 +19,7 @@ from app.sandbox import (
     discounts,
     filter_fields,
     list_filters,
+    lists,
     order_items,
     orders,
     purchases,
@@ -211,7 +212,7 @@ async def list_redemptions(request: AnyRequest, store: TheStore) -> dict[str, An
             *conditions,
         )
         total = await work.value(f"SELECT count(*) FROM redemption WHERE {where}", *conditions)
-    return render.old_list("redemptions", [row["doc"] for row in rows], total)
+    return lists.numbered("redemptions", [row["doc"] for row in rows], total)
 
 
 @get("/redemptions/{reference:str}")

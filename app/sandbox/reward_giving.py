@@ -11,7 +11,18 @@ from typing import Any
 
 import asyncpg
 
-from app.sandbox import campaigns, gifts, ledger, products, publications, render, skus, validity, vouchers
+from app.sandbox import (
+    campaigns,
+    gifts,
+    ledger,
+    products,
+    publications,
+    render,
+    render_catalogue,
+    skus,
+    validity,
+    vouchers,
+)
 from app.sandbox.errors import Failure
 from app.sandbox.work import Work
 
@@ -61,8 +72,8 @@ async def _give_product(work: Work, reward: str, wanted: dict[str, Any]) -> Give
     product = await products.find(work, wanted["id"])
     sku = await skus.find(work, wanted["sku_id"]) if wanted["sku_id"] else None
     parts = {
-        "product": render.product(product) if product is not None else None,
-        "sku": render.sku(sku) if sku is not None else None,
+        "product": render_catalogue.product(product) if product is not None else None,
+        "sku": render_catalogue.sku(sku) if sku is not None else None,
     }
     return Given(parts=parts)
 

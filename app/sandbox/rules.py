@@ -9,7 +9,7 @@ from typing import Any
 
 import asyncpg
 
-from app.sandbox import conditions, expiry, render, targets, validity
+from app.sandbox import conditions, expiry, render, render_loyalty, targets, validity
 from app.sandbox.calculation import BASES
 from app.sandbox.errors import NotEmulated, invalid_payload, not_found
 from app.sandbox.ids import new_id
@@ -167,7 +167,7 @@ def _doc(campaign_id: str, rule: dict[str, Any]) -> dict[str, Any]:
 def tell(work: Work, what: str, campaign: asyncpg.Record, row: asyncpg.Record) -> None:
     work.announce(
         work.event(f"campaign.earning_rule.{what}", campaign["id"], "evcam"),
-        {"campaign": render.simple_campaign(campaign), "earning_rule": render.earning_rule(row)},
+        {"campaign": render.simple_campaign(campaign), "earning_rule": render_loyalty.earning_rule(row)},
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from litestar import Router, get
 from litestar.params import FromPath
 
-from app.sandbox import campaigns, filter_fields, list_filters, render, vouchers
+from app.sandbox import campaigns, filter_fields, list_filters, lists, render, vouchers
 from app.sandbox.fidelity import documented
 from app.sandbox.loyalties import LOYALTY
 from app.sandbox.read import AnyRequest, argument, order, page
@@ -31,7 +31,7 @@ async def _listed(work: Work, request: AnyRequest, column: str, value: str, tabl
         limit + 1,
         *values,
     )
-    return render.cursor_list([render.transaction(row) for row in rows], limit)
+    return lists.by_cursor([render.transaction(row) for row in rows], limit)
 
 
 @get("/vouchers/{reference:str}/transactions")

@@ -8,7 +8,7 @@ from typing import Any
 
 from litestar import Router, post
 
-from app.sandbox import customers, order_items, orders, redeemables, render, sessions, stacking
+from app.sandbox import customers, lists, order_items, orders, redeemables, sessions, stacking
 from app.sandbox.discounts import all_together, evaluate
 from app.sandbox.ids import new_id, tracking_id
 from app.sandbox.read import AnyRequest, mapping, read_object, text
@@ -95,8 +95,8 @@ def effect_shown(
     assert row is not None
     return {
         **({"order": order_shown(outcome.order, customer_id, items=items)} if outcome.order else {}),
-        "applicable_to": render.listed(list(outcome.applicability.included)),
-        "inapplicable_to": render.listed(list(outcome.applicability.excluded)),
+        "applicable_to": lists.whole(list(outcome.applicability.included)),
+        "inapplicable_to": lists.whole(list(outcome.applicability.excluded)),
         "result": outcome.result,
         "metadata": row["doc"].get("metadata", {}),
         "categories": stacking.marked(outcome.categories, rules),
