@@ -13,7 +13,7 @@ from litestar import Router, get
 from litestar.params import FromPath
 
 from app.sandbox import customers, lists
-from app.sandbox.entries import CATEGORIES, shown
+from app.sandbox.activity_entries import CATEGORIES, shown
 from app.sandbox.errors import NotEmulated, invalid_query
 from app.sandbox.fidelity import documented, inferred
 from app.sandbox.read import AnyRequest, argument, moment, order, page

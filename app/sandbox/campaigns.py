@@ -49,8 +49,8 @@ from app.sandbox.read import (
     texts,
 )
 from app.sandbox.referral_programs import REFERRAL
-from app.sandbox.rule_assignments import listed_for
 from app.sandbox.store import Store, TheStore
+from app.sandbox.validation_rule_assignments import listed_for
 from app.sandbox.work import Work
 
 PROMOTION = "PROMOTION"

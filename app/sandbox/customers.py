@@ -24,6 +24,7 @@ from app.sandbox.ids import new_id
 from app.sandbox.read import (
     AnyRequest,
     argument,
+    between,
     listed_metadata,
     mapping,
     moment,
@@ -205,7 +206,8 @@ async def list_customers(request: AnyRequest, store: TheStore) -> dict[str, Any]
     column = sorting.partition(" ")[0]
     conditions: list[Any] = [
         *(argument(request, name) for name in ("email", "name", "city")),
-        *(moment(request, f"{name}[{side}]") for name in ("created_at", "updated_at") for side in ("after", "before")),
+        *between(request, "created_at"),
+        *between(request, "updated_at"),
     ]
     where = (
         "($1::text IS NULL OR email = $1) AND ($2::text IS NULL OR doc ->> 'name' = $2) "

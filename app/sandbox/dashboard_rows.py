@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from app.sandbox import customers, render, render_loyalty, vouchers
-from app.sandbox.entries import shown as entry
+from app.sandbox.activity_entries import shown as entry
 from app.sandbox.errors import not_found
 from app.sandbox.store import Store
 

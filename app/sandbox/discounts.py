@@ -18,13 +18,13 @@ from app.sandbox import (
     effects,
     gifts,
     orders,
+    promotion_stacks,
     promotion_tiers,
     purchases,
     referral_programs,
     render,
     sessions,
     stacking,
-    stacks,
     validity,
     vouchers,
 )
@@ -83,7 +83,7 @@ async def evaluate(
 async def _looked_up(work: Work, wanted: Redeemable) -> list[Outcome]:
     """What a redeemable names, before it is tried: itself, or the tiers of a stack."""
     if wanted.kind == "promotion_stack":
-        stack = await stacks.found(work, wanted.id)
+        stack = await promotion_stacks.found(work, wanted.id)
         tiers = await promotion_tiers.all_of(work, stack["tier_ids"])
         return [Outcome(tier["id"], None, None, None, kind="promotion_tier", tier=tier, stack=stack) for tier in tiers]
     if wanted.kind == "promotion_tier":

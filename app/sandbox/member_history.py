@@ -22,7 +22,7 @@ from app.sandbox import (
     publications,
     tiering,
 )
-from app.sandbox.entries import shown
+from app.sandbox.activity_entries import shown
 from app.sandbox.errors import Failure, invalid_payload
 from app.sandbox.fidelity import documented, inferred
 from app.sandbox.loyalties import LOYALTY, member

@@ -19,10 +19,10 @@ from app.sandbox import (
     effects,
     lists,
     member_rewards,
+    promotion_stacks,
     promotion_tiers,
     render,
     stacking,
-    stacks,
     validations,
     validity,
     vouchers,
@@ -214,7 +214,7 @@ class Question:
     async def _stacks(self) -> list[Offer]:
         """The stacks that may be used: in mode ALL all of their tiers, else any."""
         found = []
-        for row in await stacks.available(self._work):
+        for row in await promotion_stacks.available(self._work):
             outcomes = await self._evaluated(Redeemable("promotion_stack", row["id"]))
             used = tuple(each for each in outcomes if each.applies)
             if used:

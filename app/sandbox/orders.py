@@ -15,7 +15,8 @@ from litestar import Router, get, post, put
 from litestar.params import FromPath
 
 from app.sandbox import customers, effects, lists, order_items, render
-from app.sandbox.earning import ORDER_PAID, earn
+from app.sandbox.earning import earn
+from app.sandbox.earning_rule_definitions import ORDER_PAID
 from app.sandbox.errors import invalid_payload, not_found
 from app.sandbox.fidelity import documented, inferred
 from app.sandbox.ids import new_id

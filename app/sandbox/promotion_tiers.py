@@ -16,7 +16,7 @@ from app.sandbox.errors import Failure, NotEmulated, invalid_payload, not_found
 from app.sandbox.fidelity import documented, inferred
 from app.sandbox.ids import new_id
 from app.sandbox.read import boolean, integer, mapping, required_text, text, texts
-from app.sandbox.rule_assignments import listed_for
+from app.sandbox.validation_rule_assignments import listed_for
 from app.sandbox.work import Work
 
 SELECT = f"""

@@ -19,10 +19,10 @@ from app.sandbox import (
     lists,
     order_items,
     orders,
+    promotion_stacks,
     promotion_tiers,
     redeemables,
     render,
-    stacks,
     validations,
 )
 from app.sandbox.errors import NotEmulated
@@ -104,7 +104,7 @@ async def delete_tier(reference: FromPath[str], store: TheStore) -> None:
     async with store.work() as work:
         row = await promotion_tiers.found(work, reference)
         await _announce(work, "deleted", row)
-        await stacks.leave(work, row["id"])
+        await promotion_stacks.leave(work, row["id"])
         await work.run("DELETE FROM promotion_tier WHERE id = $1", row["id"])
 
 

@@ -8,11 +8,11 @@ from app.sandbox import (
     campaigns,
     customers,
     gifts,
+    promotion_stacks,
     promotion_tiers,
     purchases,
     referrals,
     render,
-    stacks,
     vouchers,
 )
 from app.sandbox.clock import iso
@@ -64,7 +64,7 @@ async def record_success(
         tier = await promotion_tiers.found(work, outcome.tier["id"])
         redemption["promotion_tier"] = promotion_tiers.shown(tier)
         await work.run("UPDATE redemption SET doc = $2 WHERE id = $1", identifier, redemption)
-        stack = {"promotion_stack": stacks.simple(outcome.stack)} if outcome.stack is not None else {}
+        stack = {"promotion_stack": promotion_stacks.simple(outcome.stack)} if outcome.stack is not None else {}
         await announce(work, "redemption.succeeded", redemption, customer, None, tier=tier, **stack)
         return redemption
     if outcome.purchase is not None:

@@ -12,7 +12,16 @@ import asyncpg
 from litestar import Router, delete, get, post, put
 from litestar.params import FromPath
 
-from app.sandbox import auto_redeem, campaigns, conditions, lists, render, render_loyalty, rewards
+from app.sandbox import (
+    auto_redeem,
+    campaigns,
+    conditions,
+    lists,
+    render,
+    render_loyalty,
+    rewards,
+    validation_rule_assignments,
+)
 from app.sandbox.errors import Failure, duplicate, invalid_payload, not_found
 from app.sandbox.fidelity import documented, inferred
 from app.sandbox.ids import new_id
@@ -48,7 +57,7 @@ async def _found(
 
 
 async def _shown(work: Work, row: asyncpg.Record) -> dict[str, Any]:
-    rules = await conditions.assigned(work, "reward_assignment", row["id"])
+    rules = await validation_rule_assignments.assigned(work, "reward_assignment", row["id"])
     return {**render_loyalty.assignment(row), "validation_rules_assignments": rules}
 
 

@@ -16,8 +16,8 @@ from app.sandbox import category_links, filter_fields, list_filters, lists, rend
 from app.sandbox.errors import not_found
 from app.sandbox.fidelity import documented
 from app.sandbox.read import AnyRequest, argument, between, order, page
-from app.sandbox.rule_assignments import listed_for
 from app.sandbox.store import Store, TheStore
+from app.sandbox.validation_rule_assignments import listed_for
 from app.sandbox.work import Work
 
 CARD_SUMS = """

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.sandbox.calculation import Basis, mapped, points
+from app.sandbox.earning_calculation import Basis, mapped, points
 from tests.sandbox.programme import LOYALTY, balance, buy, event, join, loyalty, rule, send, travel
 from tests.sandbox.published import check_answer
 from tests.sandbox.serving import Sink

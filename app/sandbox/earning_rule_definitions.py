@@ -9,8 +9,8 @@ from typing import Any
 
 import asyncpg
 
-from app.sandbox import conditions, expiry, render, render_loyalty, targets, validity
-from app.sandbox.calculation import BASES
+from app.sandbox import conditions, earning_targets, expiry, render, render_loyalty, validity
+from app.sandbox.earning_calculation import BASES
 from app.sandbox.errors import NotEmulated, invalid_payload, not_found
 from app.sandbox.ids import new_id
 from app.sandbox.read import boolean, integer, mapping, one_of, required_text, text
@@ -125,7 +125,7 @@ def _loyalty(given: dict[str, Any], event: str, at: str) -> dict[str, Any]:
     if name == "metadata":
         made["property"] = required_text(step, "property", longest=300, at=at)
     if owner == "order_items":
-        made |= targets.read(step, at)
+        made |= earning_targets.read(step, at)
     return {"type": kind, "calculation_type": calculation, owner: {name: made}}
 
 
