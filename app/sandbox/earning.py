@@ -17,7 +17,7 @@ from app.sandbox.conditions import Subject, refusal
 from app.sandbox.earning_calculation import Basis, mapped, points
 from app.sandbox.earning_rule_definitions import ANY_TIER, ORDER_PAID, SEGMENT_ENTERED, TIER_EVENTS
 from app.sandbox.fidelity import documented, inferred
-from app.sandbox.publications import publish_card
+from app.sandbox.publishing import publish_card
 from app.sandbox.vouchers import SELECT as CARDS
 from app.sandbox.work import Event, Work
 

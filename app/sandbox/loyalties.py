@@ -19,7 +19,7 @@ from app.sandbox import (
     ledger,
     list_filters,
     lists,
-    publications,
+    publishing,
     render,
     render_loyalty,
     vouchers,
@@ -85,14 +85,14 @@ async def add_member(campaign: FromPath[str], request: AnyRequest, store: TheSto
         raise customers.missing()
     async with store.work() as work:
         row = await campaigns.found(work, campaign, LOYALTY)
-        publications.refuse_inactive(work, row)
+        publishing.refuse_inactive(work, row)
         customer = await customers.upsert(work, body["customer"])
-        if await publications.held(work, row, customer) is not None:
-            raise publications.joined_already()
-        await publications.publish_card(
+        if await publishing.held(work, row, customer) is not None:
+            raise publishing.joined_already()
+        await publishing.publish_card(
             work, row, customer, metadata=mapping(body, "metadata"), code=text(body, "voucher")
         )
-        card = await publications.held(work, row, customer)
+        card = await publishing.held(work, row, customer)
         assert card is not None
         return render.voucher(card, work.config.url)
 

@@ -19,7 +19,7 @@ from app.sandbox import (
     earning,
     lists,
     orders,
-    publications,
+    publishing,
     tiering,
 )
 from app.sandbox.activity_entries import shown
@@ -63,10 +63,10 @@ async def estimate_points(campaign: FromPath[str], request: AnyRequest, store: T
     wanted = orders.read(given, ".order")
     async with store.work() as work:
         row = await campaigns.found(work, campaign, LOYALTY)
-        publications.refuse_inactive(work, row)
+        publishing.refuse_inactive(work, row)
         reference = text(who, "id", at=".customer") or text(who, "source_id", at=".customer")
         customer = await customers.find(work, reference) if reference else None
-        card = await publications.held(work, row, customer) if customer is not None else None
+        card = await publishing.held(work, row, customer) if customer is not None else None
         if card is None and not row["doc"].get("auto_join"):
             raise Failure(
                 400,

@@ -20,7 +20,7 @@ from app.sandbox import (
     customers,
     effects,
     ledger,
-    publications,
+    publishing,
     render,
     render_loyalty,
     reward_giving,
@@ -120,7 +120,7 @@ async def _refuse_unavailable(work: Work, assignment: asyncpg.Record) -> None:
         raise reward_giving.out_of_stock(assignment["reward_id"])
     offered = assignment["doc"]["parameters"].get("campaign")
     if offered:
-        publications.refuse_inactive(work, await campaigns.found(work, offered["id"]))
+        publishing.refuse_inactive(work, await campaigns.found(work, offered["id"]))
 
 
 def _paid(

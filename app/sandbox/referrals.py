@@ -20,7 +20,7 @@ from app.sandbox import (
     customers,
     gifts,
     ledger,
-    publications,
+    publishing,
     referral_holders,
     referral_tiers,
     render,
@@ -229,12 +229,12 @@ async def _card(
     """The customer's card of this campaign, locked; published where there is none, or where it must be a new one."""
     if campaign is None:
         return None
-    card = None if new else await publications.held(work, campaign, customer)
+    card = None if new else await publishing.held(work, campaign, customer)
     if card is not None:
         return await vouchers.found(work, card["code"], lock=True)
     try:
-        publications.refuse_inactive(work, campaign)
-        publication = await publications.publish_card(work, campaign, customer)
+        publishing.refuse_inactive(work, campaign)
+        publication = await publishing.publish_card(work, campaign, customer)
     except Failure:  # raised before anything is written
         return None
     return await vouchers.found(work, publication["vouchers_id"][0], lock=True)

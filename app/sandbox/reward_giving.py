@@ -16,7 +16,7 @@ from app.sandbox import (
     gifts,
     ledger,
     products,
-    publications,
+    publishing,
     render,
     render_catalogue,
     skus,
@@ -57,7 +57,7 @@ async def give(work: Work, assignment: asyncpg.Record, holder: asyncpg.Record, d
         return Given()
     offered = await campaigns.found(work, parameters["campaign"]["id"])
     if offered["campaign_type"] == "DISCOUNT_COUPONS":
-        publication = await publications.publish_card(work, offered, holder)
+        publication = await publishing.publish_card(work, offered, holder)
         coupon = render.voucher(await vouchers.found(work, publication["vouchers_id"][0]), work.config.url)
         return Given(coupon, publication)
     return await _top_up(work, holder, offered, parameters["campaign"]["balance"], details)
@@ -85,7 +85,7 @@ async def _top_up(
     publication = None
     code = await _usable(work, offered, holder)
     if code is None:
-        publication = await publications.publish_card(work, offered, holder)
+        publication = await publishing.publish_card(work, offered, holder)
         code = publication["vouchers_id"][0]
     card = await vouchers.found(work, code, lock=True)
     campaign = render.simple_campaign(offered)
