@@ -1,56 +1,28 @@
-"""What happened to a member, and what an order would earn.
+"""What an order would earn: `POST /v1/loyalties/{c}/qualifications`. What it does earn is in `earning.py`.
 
-documented: `GET …/members/{m}/activity` by cursor; `POST …/qualifications`
-estimates by the rules for paid orders, of an order that is stored or described, for a member or, where the programme
-lets customers join by themselves, for anybody; its errors. inferred: a member's activity is what the holder's has of
-this programme; what is described of an order is laid over the stored one; nothing is stored by an estimate.
+documented: it estimates by the rules for paid orders, of an order that is stored or described, for a member or, where
+the programme lets customers join by themselves, for anybody; its errors. inferred: what is described of an order is
+laid over the stored one; nothing is stored by an estimate.
 """
-
-# ruff: noqa: S608 - what is put together here are constants; values are parameters
 
 from typing import Any
 
-from litestar import Router, get, post
+from litestar import Router, post
 from litestar.params import FromPath
 
 from app.sandbox import (
     campaigns,
     customers,
     earning,
-    lists,
     orders,
     publishing,
     tiering,
 )
-from app.sandbox.activity_entries import shown
 from app.sandbox.errors import Failure, invalid_payload
 from app.sandbox.fidelity import documented, inferred
-from app.sandbox.loyalties import LOYALTY, member
-from app.sandbox.read import AnyRequest, argument, mapping, order, page, read_object, text
+from app.sandbox.loyalties import LOYALTY
+from app.sandbox.read import AnyRequest, mapping, read_object, text
 from app.sandbox.store import TheStore
-
-
-@get(["/loyalties/members/{reference:str}/activity", "/loyalties/{campaign:str}/members/{reference:str}/activity"])
-async def list_activity(reference: FromPath[str], request: AnyRequest, store: TheStore) -> dict[str, Any]:
-    limit, _ = page(request)
-    direction, beyond = _direction(request)
-    async with store.work() as work:
-        card = await member(work, reference, request.path_params.get("campaign"))
-        rows = await work.all(
-            "SELECT * FROM activity WHERE customer_id = $1 AND campaign_id = $2 "
-            f"AND ($3::text IS NULL OR seq {beyond} (SELECT seq FROM activity WHERE id = $3)) "
-            f"ORDER BY seq {direction} LIMIT $4",
-            card["holder_id"],
-            card["campaign_id"],
-            argument(request, "starting_after_id"),
-            limit + 1,
-        )
-    return lists.by_cursor([shown(row) for row in rows], limit)
-
-
-def _direction(request: AnyRequest) -> tuple[str, str]:
-    newest_first = order(request, {"id": "seq", "created_at": "seq"}, "-id").startswith("seq DESC")
-    return ("DESC", "<") if newest_first else ("ASC", ">")
 
 
 @post("/loyalties/{campaign:str}/qualifications", status_code=200)
@@ -98,7 +70,7 @@ async def estimate_points(campaign: FromPath[str], request: AnyRequest, store: T
     }
 
 
-router = Router("/", route_handlers=[list_activity, estimate_points])
+router = Router("/", route_handlers=[estimate_points])
 
 FIDELITY = (
     documented(
