@@ -10,7 +10,7 @@ from typing import Any
 from litestar import Router, get
 from litestar.params import FromPath
 
-from app.sandbox import render
+from app.sandbox import lists
 from app.sandbox.clock import iso, parse_time
 from app.sandbox.errors import invalid_query, not_found
 from app.sandbox.fidelity import inferred
@@ -60,7 +60,7 @@ async def list_actions(request: AnyRequest, store: TheStore) -> dict[str, Any]:
         )
     left_out = {"result", "processing_time"}
     shown = [{name: value for name, value in row["doc"].items() if name not in left_out} for row in rows]
-    listed = render.old_list("async_actions", shown, len(shown))
+    listed = lists.numbered("async_actions", shown, len(shown))
     del listed["total"]
     return listed
 

@@ -5,12 +5,10 @@ What the stacking rules ask is in `stacking.py`, what one redeemable does in `di
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from app.sandbox import stacking
-
-if TYPE_CHECKING:
-    from app.sandbox.discounts import Outcome
+from app.sandbox.redeemables import Outcome
 
 
 @dataclass(frozen=True)
@@ -18,11 +16,11 @@ class SoFar:
     """What a redeemable finds when it is its turn."""
 
     order: dict[str, Any] | None
-    outcomes: tuple["Outcome", ...] = ()
+    outcomes: tuple[Outcome, ...] = ()
     discounted: frozenset[int] = frozenset()
     """The places of the lines that something was taken off."""
 
-    def and_then(self, outcome: "Outcome") -> "SoFar":
+    def and_then(self, outcome: Outcome) -> "SoFar":
         if not outcome.applies:
             return SoFar(self.order, (*self.outcomes, outcome), self.discounted)
         items = (outcome.order or {}).get("items") or []
@@ -30,13 +28,13 @@ class SoFar:
         return SoFar(outcome.order or self.order, (*self.outcomes, outcome), self.discounted | places)
 
 
-Try = Callable[["Outcome", SoFar, str | None], Awaitable["Outcome"]]
+Try = Callable[[Outcome, SoFar, str | None], Awaitable[Outcome]]
 """Tries one; the text is the reason for which it is left aside if nothing is wrong with it."""
 
 
 async def all_of(
-    found: Sequence["Outcome"], order: dict[str, Any] | None, rules: Mapping[str, Any], tried: Try
-) -> list["Outcome"]:
+    found: Sequence[Outcome], order: dict[str, Any] | None, rules: Mapping[str, Any], tried: Try
+) -> list[Outcome]:
     """All of them as they were tried: exclusive ones and their company before what they keep out."""
     found = sorted(found, key=lambda each: stacking.place(each.categories, rules))
     kinds = [stacking.kind_of(each.categories, rules) for each in found]
@@ -55,12 +53,12 @@ async def all_of(
 
 
 async def _one_after_the_other(
-    found: Sequence["Outcome"],
-    kept_out: Sequence["Outcome"],
+    found: Sequence[Outcome],
+    kept_out: Sequence[Outcome],
     order: dict[str, Any] | None,
     rules: Mapping[str, Any],
     tried: Try,
-) -> list["Outcome"]:
+) -> list[Outcome]:
     """`kept_out` are tried last: they are left aside if an exclusive one applies."""
     counts = stacking.Counts(rules, unlimited=any(each.stack for each in found))
     so_far = SoFar(order)

@@ -10,7 +10,18 @@ from datetime import timedelta
 
 import asyncpg
 
-from app.sandbox import customers, discounts, ledger, purchases, redemptions, render, rewards, tiering, vouchers
+from app.sandbox import (
+    customers,
+    discounts,
+    ledger,
+    purchases,
+    redemption_records,
+    render,
+    render_loyalty,
+    rewards,
+    tiering,
+    vouchers,
+)
 from app.sandbox.calendar_days import midnight
 from app.sandbox.conditions import Subject
 from app.sandbox.errors import Failure
@@ -67,13 +78,13 @@ async def _buy(work: Work, card_id: str) -> bool:
         return False
     holder = await customers.found(work, card["holder_id"], lock=True)
     card = await vouchers.found(work, card_id, lock=True)
-    if discounts.refusal(card, card["code"], work.now) is not None:
+    if discounts.refusal(work, card, card["code"]) is not None:
         return False
     assignment = await work.one(f"{rewards.ASSIGNED} AND a.auto_redeem", card["campaign_id"])
     if assignment is None:
         return False
     bought = 0
-    while 0 < tiering.price(await tiering.of_card(work, card), assignment) <= render.card_balance(card):
+    while 0 < tiering.price(await tiering.of_card(work, card), assignment) <= render_loyalty.card_balance(card):
         if bought == _AT_ONCE or (not bought and await _times_today(work, card) >= _TIMES_A_DAY):
             await _later(work, [card_id])
             break
@@ -98,7 +109,7 @@ async def _times_today(work: Work, card: render.Row) -> int:
 
 
 async def _bought(work: Work, card: render.Row, holder: asyncpg.Record, assignment: asyncpg.Record) -> bool:
-    base = redemptions.in_common(work, holder, {})
+    base = redemption_records.in_common(work, holder, {})
     redemption = {
         **base,
         "id": new_id("r"),
@@ -116,7 +127,7 @@ async def _bought(work: Work, card: render.Row, holder: asyncpg.Record, assignme
                 work, card, assignment["reward_id"], None, Subject(holder, None, card, metadata={}, lock=True)
             )
             await work.run("UPDATE voucher SET redeemed_quantity = redeemed_quantity + 1 WHERE id = $1", card["id"])
-            await redemptions.record_purchase(work, purchase, redemption, None)
+            await redemption_records.record_purchase(work, purchase, redemption, None)
     except Failure:
         del work.announced[told:]
         work.moved, work.gained = moved, gained

@@ -31,6 +31,14 @@ def add_months(day: date, months: int) -> date:
     return date(year, month + 1, min(day.day, calendar.monthrange(year, month + 1)[1]))
 
 
+def add_days(day: date, days: int) -> date:
+    """So many days later, or earlier; beyond the calendar it is NEVER, and what never comes stays so."""
+    try:
+        return day if day == NEVER else day + timedelta(days=days)
+    except OverflowError:
+        return NEVER
+
+
 def period_start(day: date, period: str) -> date:
     """The first day of the month, quarter, half-year or year that this day is in."""
     months = PERIODS[period]

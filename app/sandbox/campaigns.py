@@ -1,10 +1,9 @@
-"""Campaigns of discount codes, gift cards, loyalty cards, referral codes and promotions, and the making of their codes.
+"""Campaigns of discount codes, gift cards, loyalty cards, referral codes and promotions; `campaign_codes` makes codes.
 
-documented: the object, 409 on a taken name, lookup by id or name, enable and disable answer `{}`, unique codes by
-pattern, `creation_status` IN_PROGRESS in the answer when more than one code is made, a change leaves out what the
-request leaves out and reaches the codes that are not published or redeemed yet, null clears, deleting answers with an
-async action. inferred: the codes are there at once; a date of the campaign is one of its vouchers; deleting is for good
-with and without `force`, for there is no bin; a campaign that a reward gives coupons of is `resource_in_use`.
+documented: the object, 409 on a taken name, lookup by id or name, enable and disable answer `{}`, `creation_status`
+IN_PROGRESS in the answer when more than one code is made, a change leaves out what the request leaves out, null clears,
+deleting answers with an async action. inferred: deleting is for good with and without `force`, for there is no bin; a
+campaign that a reward gives coupons of is `resource_in_use`.
 """
 
 # ruff: noqa: S608 - what is put together here are constants and columns of an allow-list; values are parameters
@@ -17,27 +16,23 @@ from litestar.params import FromPath
 
 from app.sandbox import (
     async_actions,
+    campaign_codes,
     category_links,
-    codes,
     conditions,
-    effects,
-    expiry,
     filter_fields,
     fixed_ids,
-    gifts,
     list_filters,
+    lists,
     promotion_tiers,
     referral_programs,
     render,
     tier_rules,
     tier_terms,
     validity,
-    vouchers,
 )
 from app.sandbox.clock import iso
 from app.sandbox.errors import Failure, NotEmulated, duplicate, invalid_payload, not_found
 from app.sandbox.fidelity import documented, inferred
-from app.sandbox.ids import new_id
 from app.sandbox.read import (
     AnyRequest,
     argument,
@@ -54,20 +49,13 @@ from app.sandbox.read import (
     texts,
 )
 from app.sandbox.referral_programs import REFERRAL
-from app.sandbox.rule_assignments import listed_for
 from app.sandbox.store import Store, TheStore
+from app.sandbox.validation_rule_assignments import listed_for
 from app.sandbox.work import Work
 
-EMULATED = {
-    "DISCOUNT_VOUCHER": "DISCOUNT_COUPONS",
-    "GIFT_VOUCHER": "GIFT_VOUCHERS",
-    "LOYALTY_CARD": "LOYALTY_PROGRAM",
-}
 PROMOTION = "PROMOTION"
-_KINDS = ("DISCOUNT_COUPONS", "GIFT_VOUCHERS", "LOYALTY_PROGRAM", "PROMOTION", "REFERRAL_PROGRAM")
 ASSIGNMENTS = f"{listed_for('campaign', 'campaign.id')}, {category_links.of(category_links.CAMPAIGN)}"
 _MOST_CODES = 10_000
-_TRIES = 20
 
 
 async def find(work: Work, reference: str) -> asyncpg.Record | None:
@@ -91,7 +79,7 @@ async def create(work: Work, body: dict[str, Any], kind: str | None = None) -> d
     name = required_text(body, "name", longest=255)
     if (kind or text(body, "campaign_type")) == PROMOTION:
         return await _create_promotion(work, body, name)
-    template, kind = _voucher_template(body, kind)
+    template, kind = campaign_codes.template(body, kind)
     type_ = one_of(body, "type", ("AUTO_UPDATE", "STATIC", "STANDALONE")) or "AUTO_UPDATE"
     count = integer(body, "vouchers_count", most=10**6) or 0
     if count > _MOST_CODES:
@@ -110,22 +98,15 @@ async def create(work: Work, body: dict[str, Any], kind: str | None = None) -> d
     }
     validity.check(doc)
     row = await _insert(work, body, name, kind, doc)
-    await make_codes(work, row, count)
+    await campaign_codes.make(work, row, count)
     made = {**render.campaign(row), "vouchers_count": 0 if count > 1 else count}
     if count > 1:
         made |= {"creation_status": "IN_PROGRESS", "vouchers_generation_status": "IN_PROGRESS"}
         await async_actions.done(work, "CAMPAIGN.VOUCHERS_GENERATE", count, "Vouchers have been generated")
     work.announce(work.event("campaign.created", row["id"], "evcam"), {"campaign": made})
     if count > 1:
-        tell_of_codes(work, row, count)
+        campaign_codes.tell_of_many(work, row, count)
     return made
-
-
-def tell_of_codes(work: Work, campaign: asyncpg.Record, count: int) -> None:
-    """Tell that many codes were made in one go, of which none is told by itself."""
-    event = work.event("campaign.vouchers.generation.completed", campaign["id"], "evcam")
-    shown = render.simple_campaign(campaign)
-    work.announce(event, {"count": count, "campaign": shown, "completed_at": iso(work.now)})
 
 
 def _of_every_kind(body: dict[str, Any]) -> dict[str, Any]:
@@ -139,7 +120,7 @@ def _of_every_kind(body: dict[str, Any]) -> dict[str, Any]:
         "creation_status": "DONE",
         "vouchers_generation_status": "DONE",
         "protected": False,
-        "validation_rules_assignments": render.empty_list(),
+        "validation_rules_assignments": lists.empty(),
     }
 
 
@@ -189,121 +170,7 @@ async def shown(work: Work, row: asyncpg.Record) -> dict[str, Any]:
     if row["campaign_type"] != PROMOTION:
         return campaign
     tiers = [render.promotion_tier(tier) for tier in await promotion_tiers.of_campaign(work, row["id"])]
-    return {**campaign, "promotion": {**render.old_list("tiers", tiers, len(tiers)), "has_more": False}}
-
-
-def inherited(campaign: asyncpg.Record) -> dict[str, Any]:
-    """What a new code has from its campaign."""
-    template = campaign["doc"]["voucher"]
-    doc = {name: template[name] for name in ("discount", *validity.FIELDS) if template.get(name) is not None}
-    if gift := template.get("gift"):
-        doc["gift_effect"] = gift["effect"]
-    if category := campaign["doc"].get("category"):
-        doc["category"] = category
-    return {**doc, "metadata": campaign["doc"].get("metadata", {})}
-
-
-async def make_codes(
-    work: Work,
-    campaign: asyncpg.Record,
-    count: int,
-    *,
-    config: dict[str, Any] | None = None,
-    changes: dict[str, Any] | None = None,
-) -> list[str]:
-    """New vouchers of this campaign; answers their ids. Codes are unique in the whole project.
-
-    `config` (of the codes) and `changes` (of the vouchers, with `quantity` and `active`) go before what the campaign
-    says.
-
-    Raises:
-        Failure: the campaign's pattern has no free codes left.
-    """
-    template = campaign["doc"]["voucher"]
-    config, changes = config or template["code_config"], dict(changes or {})
-    quantity, active = changes.pop("quantity", template["redemption"]["quantity"]), changes.pop("active", True)
-    own = inherited(campaign)
-    doc = {**own, **changes, "metadata": {**own["metadata"], **changes.get("metadata", {})}}
-    doc = {name: value for name, value in doc.items() if value is not None}
-    validity.check(doc)
-    made: list[str] = []
-    for attempt in range(_TRIES):
-        missing = count - len(made)
-        if not missing:
-            break
-        # The first draw nearly always does; where a pattern is almost full, draw many to hit what is left of it.
-        drawn = {codes.new(config) for _ in range(missing if attempt == 0 else 2 * missing + 30)}
-        rows = await work.all(
-            "INSERT INTO voucher (id, code, campaign_id, type, doc, initial_points, quantity, created_at, "
-            "initial_credits, active) "
-            "SELECT id, code, $3, $4, $5, $6, $7, $8, $10, $11 FROM unnest($1::text[], $2::text[]) AS new (id, code) "
-            "WHERE NOT EXISTS (SELECT 1 FROM voucher WHERE voucher.code = new.code) LIMIT $9 "
-            "ON CONFLICT (code) DO NOTHING RETURNING id",
-            [new_id("v") for _ in drawn],
-            list(drawn),
-            campaign["id"],
-            template["type"],
-            doc,
-            (template.get("loyalty_card") or {}).get("points") or 0,
-            quantity,
-            work.now,
-            missing,
-            (template.get("gift") or {}).get("amount") or 0,
-            active,
-        )
-        made += [row["id"] for row in rows]
-        if count == 1 and made:
-            voucher = render.voucher(await vouchers.found(work, made[0]), work.config.url)
-            event = work.event("voucher.created", made[0], "evvou")
-            work.announce(event, {"voucher": voucher, "campaign": render.simple_campaign(campaign)})
-    else:
-        if len(made) < count:
-            raise Failure(
-                400,
-                "no_voucher_suitable_for_publication",
-                "Couldn't find any voucher suitable for publication",
-                "Couldn't create new vouchers for publication",
-            )
-    return made
-
-
-def _voucher_template(body: dict[str, Any], kind: str | None) -> tuple[dict[str, Any], str]:
-    given = mapping(body, "voucher")
-    wanted = kind or one_of(body, "campaign_type", _KINDS)
-    if wanted is None and referral_programs.is_one(body, given):
-        wanted = REFERRAL
-    by_kind = {**{campaign: voucher for voucher, campaign in EMULATED.items()}, REFERRAL: "DISCOUNT_VOUCHER"}
-    type_ = text(given, "type", at=".voucher") or by_kind.get(wanted or "")
-    if wanted is None and type_ is None:
-        raise invalid_payload("Payload should have required property 'campaign_type' or 'voucher.type'")
-    if type_ not in EMULATED or (wanted or EMULATED[type_]) not in by_kind:
-        raise NotEmulated(f"A campaign of the type {wanted or type_}")
-    if wanted and by_kind[wanted] != type_:
-        raise Failure(400, "invalid_campaign", "Invalid Campaign", f"Vouchers of {wanted} can't be of type {type_}")
-    redemption = mapping(given, "redemption", at=".voucher")
-    template: dict[str, Any] = {
-        "type": type_,
-        "redemption": {"quantity": integer(redemption, "quantity", least=1, most=2**31 - 1, at=".voucher.redemption")},
-        "code_config": codes.read(mapping(given, "code_config", at=".voucher"), ".voucher.code_config"),
-        "is_referral_code": wanted == REFERRAL,
-    }
-    if wanted == REFERRAL:
-        referral_programs.refuse_without_discount(given)
-    dates = {
-        **validity.read(body),
-        **{name: value for name, value in validity.read(given, ".voucher").items() if value},
-    }
-    template |= {name: value for name, value in dates.items() if value is not None}
-    if type_ == "DISCOUNT_VOUCHER":
-        template["discount"] = effects.read(mapping(given, "discount", at=".voucher"), ".voucher.discount")
-    elif type_ == "GIFT_VOUCHER":
-        template["gift"] = gifts.read(mapping(given, "gift", at=".voucher"), ".voucher.gift")
-    else:
-        card = mapping(given, "loyalty_card", at=".voucher")
-        template["loyalty_card"] = {"points": integer(card, "points", at=".voucher.loyalty_card") or 0}
-        if rules := expiry.read(card, ".voucher.loyalty_card"):
-            template["loyalty_card"]["expiration_rules"] = rules
-    return template, wanted or EMULATED[type_]
+    return {**campaign, "promotion": {**lists.numbered("tiers", tiers, len(tiers)), "has_more": False}}
 
 
 async def change(work: Work, row: asyncpg.Record, body: dict[str, Any]) -> dict[str, Any]:
@@ -331,7 +198,7 @@ async def change(work: Work, row: asyncpg.Record, body: dict[str, Any]) -> dict[
         doc["metadata"].pop(str(name), None)
     doc["metadata"] = {name: value for name, value in doc.get("metadata", {}).items() if value is not None}
     if "voucher" in doc:
-        doc["voucher"] = _changed_template({**doc["voucher"], **dates}, body)
+        doc["voucher"] = campaign_codes.changed_template({**doc["voucher"], **dates}, body)
     other_terms = row["campaign_type"] == "LOYALTY_PROGRAM" and "loyalty_tiers_expiration" in body
     if other_terms:
         doc["loyalty_tiers_expiration"] = tier_rules.read(body)
@@ -343,38 +210,11 @@ async def change(work: Work, row: asyncpg.Record, body: dict[str, Any]) -> dict[
         await tier_terms.changed(work, changed, doc.get("loyalty_tiers_expiration"))
     reached = 0
     if "voucher" in doc:
-        reached = await _reach_codes(work, changed)
+        reached = await campaign_codes.reach(work, changed)
         await async_actions.done(work, "CAMPAIGN.VOUCHERS_UPDATE", reached, "Vouchers have been updated")
     answer = await shown(work, changed)
     work.announce(work.event("campaign.updated", row["id"], "evcam"), {"campaign": answer})
     return answer
-
-
-def _changed_template(template: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
-    template = {name: value for name, value in template.items() if value is not None}
-    if template["type"] == "DISCOUNT_VOUCHER" and (given := mapping(body, "discount")):
-        template["discount"] = effects.changed(template["discount"], given)
-    if template["type"] == "GIFT_VOUCHER" and (given := mapping(body, "gift")):
-        template["gift"] = gifts.read({**template["gift"], **given}, ".gift")
-    return template
-
-
-async def _reach_codes(work: Work, campaign: asyncpg.Record) -> int:
-    """Give the codes that are not published or redeemed yet what the campaign says now; answers how many they are."""
-    own = inherited(campaign)
-    own.pop("metadata")
-    gone = [name for name in (*validity.FIELDS, "category") if name not in own]
-    done = await work.run(
-        "UPDATE voucher SET doc = (doc - $2::text[]) || $3, updated_at = $4, initial_credits = CASE WHEN EXISTS "
-        "(SELECT 1 FROM credit_transaction WHERE voucher_id = voucher.id) THEN initial_credits ELSE $5 END "
-        "WHERE campaign_id = $1 AND publish_count = 0 AND redeemed_quantity = 0",
-        campaign["id"],
-        gone,
-        own,
-        work.now,
-        (campaign["doc"]["voucher"].get("gift") or {}).get("amount") or 0,
-    )
-    return int(done.split()[-1])
 
 
 async def remove(work: Work, row: asyncpg.Record) -> dict[str, Any]:
@@ -428,7 +268,7 @@ async def listed(work: Work, request: AnyRequest, kind: str | None) -> dict[str,
         *asked,
     )
     total = await work.value(f"SELECT count(*) FROM campaign WHERE {where}", *asked)
-    return render.old_list("campaigns", [await shown(work, row) for row in rows], total)
+    return lists.numbered("campaigns", [await shown(work, row) for row in rows], total)
 
 
 @post("/campaigns", status_code=200)

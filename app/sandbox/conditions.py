@@ -15,17 +15,24 @@ from typing import Any
 
 import asyncpg
 
-from app.sandbox import applicability, logic, membership, operators, product_collections, render, vouchers
+from app.sandbox import (
+    applicability,
+    logic,
+    membership,
+    operators,
+    product_collections,
+    render,
+    render_loyalty,
+    vouchers,
+)
 from app.sandbox.applicability import EVERYTHING, Applicability
-from app.sandbox.applicability import places as applicable
 from app.sandbox.errors import Failure
 from app.sandbox.fidelity import documented, inferred
 from app.sandbox.predicates import COUNTS, ITEMS, THINGS, Facts, Item, is_collection, is_true, missing, since
-from app.sandbox.rule_assignments import assigned, insert, remove, rule_found, rule_shown, shown
-from app.sandbox.rule_definitions import names
+from app.sandbox.validation_rule_assignments import insert, remove, rule_found, rule_shown, shown
+from app.sandbox.validation_rule_definitions import names
 from app.sandbox.work import Work
 
-__all__ = ["Subject", "applicable", "assign", "assigned", "items_of", "refusal", "withdraw"]
 Row = Mapping[str, Any]
 APPLICABLE = "applicable_to"
 """Among what is omitted: that an order must have something that the discount applies to."""
@@ -109,7 +116,7 @@ def judged(rule_id: str, doc: Mapping[str, Any], facts: Facts, label: str = "Dis
         lacking = missing(rule["name"], facts)
         custom = (rule.get("error") or {}).get("message", fallback)
         return lacks(lacking) if lacking else violated(_subject_of(rule["name"]), rule_id, label, custom)
-    chosen = applicable(doc, facts.items) if APPLICABLE not in facts.omitted else None
+    chosen = applicability.places(doc, facts.items) if APPLICABLE not in facts.omitted else None
     if chosen is None or chosen:
         return None
     return lacks("missing_order") if facts.order is None else violated("order", rule_id, label, fallback)
@@ -160,7 +167,7 @@ async def _tell(work: Work, what: str, row: asyncpg.Record) -> None:
             "assignment": {**shown(row), "validation_status": "VALID", "validation_omitted_rules": []},
             **({"voucher": render.voucher(voucher, work.config.url)} if voucher else {}),
             "campaign": {"id": campaign, "object": "campaign"} if campaign else None,
-            "earning_rule": render.earning_rule(earning) if earning else None,
+            "earning_rule": render_loyalty.earning_rule(earning) if earning else None,
             "distribution": None,
             "promotion_tier": {"id": identifier, "object": "promotion_tier"} if kind == "promotion_tier" else None,
         },

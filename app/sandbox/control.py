@@ -11,7 +11,7 @@ from litestar.enums import MediaType
 from litestar.params import FromPath
 from litestar.response import Response
 
-from app.sandbox import fixed_ids, metadata, nightly, referral_tiers, render, webhooks
+from app.sandbox import fixed_ids, lists, metadata, nightly, referral_tiers, webhooks
 from app.sandbox.clock import iso, parse_time
 from app.sandbox.edge import Edge, TheEdge
 from app.sandbox.errors import FIDELITY_PAGE, Failure, invalid_payload, not_found
@@ -245,7 +245,7 @@ async def define_referral_tiers(request: AnyRequest, store: TheStore) -> dict[st
     body = await read_object(request)
     async with store.work() as work:
         tiers = await referral_tiers.define(work, body)
-    return render.old_list("data", tiers, len(tiers))
+    return lists.numbered("data", tiers, len(tiers))
 
 
 @get("/sandbox/referral-tiers")
@@ -253,7 +253,7 @@ async def list_referral_tiers(request: AnyRequest, store: TheStore) -> dict[str,
     """Those of one campaign: `?campaign=`, its id or name."""
     async with store.work() as work:
         tiers = await referral_tiers.listed(work, argument(request, "campaign") or "")
-    return render.old_list("data", tiers, len(tiers))
+    return lists.numbered("data", tiers, len(tiers))
 
 
 @post("/sandbox/ids", status_code=200)

@@ -4,8 +4,8 @@ from typing import Any
 
 import msgspec
 
-from app.sandbox import customers, render, vouchers
-from app.sandbox.entries import shown as entry
+from app.sandbox import customers, render, render_loyalty, vouchers
+from app.sandbox.activity_entries import shown as entry
 from app.sandbox.errors import not_found
 from app.sandbox.store import Store
 
@@ -120,7 +120,7 @@ async def campaign(store: Store, reference: str, wanted: str, page: int) -> dict
         )
         return {
             "campaign": render.campaign(row),
-            "rules": [render.earning_rule(rule) for rule in rules],
+            "rules": [render_loyalty.earning_rule(rule) for rule in rules],
             "vouchers": [render.voucher(each, store.config.url) for each in found[:PAGE]],
             "more": len(found) > PAGE,
         }

@@ -7,8 +7,7 @@ order needs as far as it has it, and never more than the order has left.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from dataclasses import replace
 from typing import Any
 
 import asyncpg
@@ -19,146 +18,22 @@ from app.sandbox import (
     effects,
     gifts,
     orders,
+    promotion_stacks,
     promotion_tiers,
     purchases,
     referral_programs,
     render,
     sessions,
     stacking,
-    stacks,
     validity,
     vouchers,
 )
-from app.sandbox.applicability import EVERYTHING, Applicability
 from app.sandbox.conditions import Subject
-from app.sandbox.errors import Failure, invalid_payload, not_found
+from app.sandbox.errors import Failure, not_found
 from app.sandbox.fidelity import inferred
 from app.sandbox.item_shares import Line, Scope
-from app.sandbox.read import integer, mapping, one_of, required_text, text
+from app.sandbox.redeemables import Outcome, Redeemable, repeated
 from app.sandbox.work import Work
-
-_KINDS = ("voucher", "promotion_tier", "promotion_stack")
-
-
-@dataclass(frozen=True)
-class Redeemable:
-    """One thing that a request wants to use: a code, or a promotion tier by its id."""
-
-    kind: str
-    id: str
-    credits: int | None = None
-    """How much of a gift card; by default what the order needs."""
-    reward: str | None = None
-    """What a loyalty card buys."""
-    points: int | None = None
-    """How many points pay for the order, where the reward is that; by default as many as it needs."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of one redeemable: what it takes off, or why it does not apply."""
-
-    code: str
-    voucher: Mapping[str, Any] | None
-    order: dict[str, Any] | None
-    """The order's amounts after this one, when it applies and there is an order."""
-    error: Failure | None
-    skipped: str | None = None
-    """The key of the reason for which it was left aside although nothing is wrong with it."""
-    kind: str = "voucher"
-    tier: Mapping[str, Any] | None = None
-    credits: int = 0
-    """What it takes off a gift card."""
-    applicability: Applicability = EVERYTHING
-    """Which lines it works on."""
-    asked: frozenset[str] = frozenset()
-    """The kinds of validation rules that were asked."""
-    not_asked: Mapping[str, list[str]] = field(default_factory=dict)
-    """The numbers of the rules that were not asked, by their definitions."""
-    stack: Mapping[str, Any] | None = None
-    """The promotion stack that it is used by."""
-    wanted: Redeemable | None = None
-    """What the request says of a voucher."""
-    purchase: purchases.Purchase | None = None
-    """What a loyalty card buys."""
-
-    @property
-    def without_effect(self) -> bool:
-        """Whether it takes nothing off an order; what adds free units does something."""
-        units = self.discount is not None and self.discount["type"] == "UNIT"
-        return self.order is not None and not units and not self.order.get("total_applied_discount_amount")
-
-    @property
-    def categories(self) -> list[dict[str, Any]]:
-        used = self.tier if self.tier is not None else self.voucher
-        own: list[dict[str, Any]] = list(used["categories"]) if used is not None else []
-        of_stack = self.stack["categories"] if self.stack is not None else []
-        return own + [each for each in of_stack if each["id"] not in {mine["id"] for mine in own}]
-
-    @property
-    def applies(self) -> bool:
-        return self.error is None and self.skipped is None
-
-    @property
-    def incentive(self) -> tuple[str | None, str] | None:
-        """The campaign and the id of the code or promotion tier; None for a code that there is not."""
-        used = self.tier if self.tier is not None else self.voucher
-        return (used["campaign_id"], used["id"]) if used is not None else None
-
-    @property
-    def discount(self) -> dict[str, Any] | None:
-        """The discount it gives, as the answers carry it."""
-        if self.tier is not None:
-            return {**self.tier["doc"]["action"]["discount"], "is_dynamic": False}
-        if self.voucher is not None and self.voucher["type"] == "DISCOUNT_VOUCHER":
-            return {**self.voucher["doc"]["discount"], "is_dynamic": False}
-        return None
-
-    @property
-    def result(self) -> dict[str, Any]:
-        """What it gives or takes, as the answers carry it."""
-        if self.purchase is not None:
-            return {"loyalty_card": {"points": self.purchase.points}}
-        discount = self.discount
-        return {"discount": discount} if discount is not None else {"gift": {"credits": self.credits}}
-
-
-def read_redeemables(body: dict[str, Any], rules: Mapping[str, Any] = stacking.DEFAULTS) -> list[Redeemable]:
-    """What a request wants to use, checked for what the sandbox can do."""
-    given = body.get("redeemables")
-    if given is None:
-        raise invalid_payload("Payload should have required property 'redeemables'")
-    if not isinstance(given, list):
-        raise invalid_payload("Property .redeemables must be array")
-    if not given:
-        raise invalid_payload("Property .redeemables must NOT have fewer than 1 items")
-    if len(given) > (most := rules["redeemables_limit"]):
-        raise invalid_payload(f"Property .redeemables_limit must be <= {most}")
-    wanted = []
-    for place, item in enumerate(given):
-        at = f".redeemables[{place}]"
-        if not isinstance(item, dict):
-            raise invalid_payload(f"Property {at} must be object")
-        for name in ("object", "id"):
-            if item.get(name) is None:
-                raise invalid_payload(f"Property {at} should have required property '{name}'")
-        kind = one_of(item, "object", _KINDS, at=at)
-        credits_ = integer(mapping(item, "gift", at=at), "credits", at=f"{at}.gift")
-        reward = mapping(item, "reward", at=at)
-        points = integer(reward, "points", least=1, at=f"{at}.reward")
-        bought = text(reward, "id", at=f"{at}.reward")
-        wanted.append(Redeemable(str(kind), required_text(item, "id", at=at), credits_, bought, points))
-    if len({(each.kind, each.id) for each in wanted}) < len(wanted):
-        raise _repeated()
-    if len(wanted) > 1 and any(each.kind == "promotion_stack" for each in wanted):
-        details = "Promotion Stack cannot be use with other redeemables"
-        raise Failure(400, "invalid_redeemables", "Invalid redeemables", details)
-    return wanted
-
-
-def _repeated() -> Failure:
-    details = "Duplicated redeemables detected in one redemption"
-    return Failure(400, "duplicated_redeemables", "Duplicated redeemables detected", details)
 
 
 async def evaluate(
@@ -190,7 +65,7 @@ async def evaluate(
         outcome = await try_one(work, each, subject, session=session, skip=skip, discounted=so_far.discounted)
         identifiers = {earlier.voucher["id"] for earlier in so_far.outcomes if earlier.voucher is not None}
         if outcome.voucher is not None and outcome.voucher["id"] in identifiers:  # once by its code, once by its id
-            return replace(outcome, error=_repeated())
+            return replace(outcome, error=repeated())
         return outcome
 
     outcomes = await attempts.all_of(found, order, work.stacking, tried)
@@ -208,7 +83,7 @@ async def evaluate(
 async def _looked_up(work: Work, wanted: Redeemable) -> list[Outcome]:
     """What a redeemable names, before it is tried: itself, or the tiers of a stack."""
     if wanted.kind == "promotion_stack":
-        stack = await stacks.found(work, wanted.id)
+        stack = await promotion_stacks.found(work, wanted.id)
         tiers = await promotion_tiers.all_of(work, stack["tier_ids"])
         return [Outcome(tier["id"], None, None, None, kind="promotion_tier", tier=tier, stack=stack) for tier in tiers]
     if wanted.kind == "promotion_tier":
@@ -237,9 +112,9 @@ async def try_one(
     order = dict(subject.order) if subject.order is not None else None
     voucher, tier, error = looked_up.voucher, looked_up.tier, looked_up.error
     if error is None and tier is not None:
-        error = promotion_tiers.refusal(tier, looked_up.code, work.now)
+        error = promotion_tiers.refusal(work, tier, looked_up.code)
     elif error is None:
-        error = refusal(voucher, looked_up.code, work.now)
+        error = refusal(work, voucher, looked_up.code)
         if error is None and voucher is not None and voucher["type"] == "LOYALTY_CARD":
             return await _bought(work, looked_up, voucher, subject, skip)
         if error is None and voucher is not None and voucher["quantity"] is not None:
@@ -353,13 +228,13 @@ def why_none_applies(outcomes: list[Outcome], rules: Mapping[str, Any]) -> Outco
     return replace(failed or outcomes[0], error=error, skipped=None)
 
 
-def refusal(voucher: Mapping[str, Any] | None, code: str, now: datetime) -> Failure | None:
+def refusal(work: Work, voucher: Mapping[str, Any] | None, code: str) -> Failure | None:
     """Why this code can't be used now, if so."""
     if voucher is None:
         return not_found("voucher", code)
     if not voucher["active"] or not voucher["campaign_active"]:
         return Failure(400, "voucher_disabled", "voucher is disabled", code)
-    state = validity.state(voucher["doc"], now)
+    state = validity.state(voucher["doc"], work.now, work.config.time_zone)
     if state == "early":
         return Failure(400, "voucher_not_active", "voucher is not active yet", code)
     if state == "late":

@@ -12,22 +12,20 @@ from typing import Any
 
 import asyncpg
 
-from app.sandbox import ledger, pending, render, targets, tiering, windows
-from app.sandbox.calculation import Basis, mapped, points
+from app.sandbox import earning_targets, ledger, pending_points, render, render_loyalty, tiering, validity
 from app.sandbox.conditions import Subject, refusal
+from app.sandbox.earning_calculation import Basis, mapped, points
+from app.sandbox.earning_rule_definitions import ANY_TIER, ORDER_PAID, SEGMENT_ENTERED, TIER_EVENTS
 from app.sandbox.fidelity import documented, inferred
-from app.sandbox.publications import publish_card
-from app.sandbox.rules import ANY_TIER, ORDER_PAID, SEGMENT_ENTERED, TIER_EVENTS
+from app.sandbox.publishing import publish_card
 from app.sandbox.vouchers import SELECT as CARDS
 from app.sandbox.work import Event, Work
-
-__all__ = ["ORDER_PAID", "SEGMENT_ENTERED", "earn", "estimate", "points"]
 
 
 def in_time(rule: Mapping[str, Any], campaign: Mapping[str, Any], now: datetime, zone: str) -> bool:
     """Whether a rule is in force; for dates that it does not have, those of its programme count."""
     dates = {name: campaign.get(name) for name in ("start_date", "expiration_date")}
-    return windows.is_open({**dates, **rule}, now, zone)
+    return validity.state({**dates, **rule}, now, zone) is None
 
 
 async def earn(
@@ -132,7 +130,7 @@ async def estimate(
             continue
         if await refusal(work, [("earning_rule", rule["id"])], Subject(who, order)) is None:
             loyalty = rule["doc"]["loyalty"]
-            basis = Basis(order, metadata, matches=await targets.matcher(work, loyalty, order))
+            basis = Basis(order, metadata, matches=await earning_targets.matcher(work, loyalty, order))
             total += mapped(points(loyalty, order, basis), tiering.mapping_of(tier, "earning_rules", rule["id"]))
     return total
 
@@ -164,7 +162,7 @@ class _Giving:
             order,
             self._customer["doc"]["metadata"],
             (self._custom_event or {}).get("metadata"),
-            await targets.matcher(self._work, loyalty, order),
+            await earning_targets.matcher(self._work, loyalty, order),
         )
         base = points(loyalty, order, basis)
         return mapped(base, self._mapping) if base else 0
@@ -191,7 +189,7 @@ class _Giving:
         """Give the points as pending ones."""
         source = {"channel": "API", "api_key": {"name": "Primary", "app_id": self._work.call.app_id}}
         event = {**self._cause.reference(self._work.call.request_id), "event_source": source}
-        return await pending.add(
+        return await pending_points.add(
             self._work,
             card,
             self._campaign,
@@ -218,7 +216,7 @@ class _Giving:
         campaign = render.simple_campaign(self._campaign)
         order = render.order(self._order) if self._order is not None else None
         reference = self._cause.reference(work.call.request_id)
-        holder_tier = render.loyalty_tier(self._tier) if self._tier is not None else None
+        holder_tier = render_loyalty.tier(self._tier) if self._tier is not None else None
         mapped_by = holder_tier if self._mapping else None
         work.announce(
             work.event("customer.rewarded.loyalty_points", self._customer["id"]),
@@ -230,7 +228,8 @@ class _Giving:
                 "campaign": campaign,
                 "loyalty_tier": mapped_by,
                 # In webhooks a rule by custom event does not carry the event's name, which the API shows there.
-                "earning_rule": render.earning_rule(rule) | ({"event": "custom_event"} if self._custom_event else {}),
+                "earning_rule": render_loyalty.earning_rule(rule)
+                | ({"event": "custom_event"} if self._custom_event else {}),
                 "balance": movement.balance,
                 "order": order,
                 "event": reference,

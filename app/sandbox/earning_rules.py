@@ -1,4 +1,4 @@
-"""The addresses of earning rules. What is in a rule is in `rules.py`, what it gives in `earning.py`.
+"""The addresses of earning rules. What is in a rule is in `earning_rule_definitions.py`, what it gives in `earning.py`.
 
 documented: rules are made and answered as a list; a change and a switch answer the rule, a deletion nothing.
 """
@@ -8,7 +8,7 @@ from typing import Any
 from litestar import Router, delete, get, post, put
 from litestar.params import FromPath
 
-from app.sandbox import campaigns, render, rules, segments
+from app.sandbox import campaigns, earning_rule_definitions, lists, render_loyalty, segments
 from app.sandbox.errors import NotEmulated
 from app.sandbox.loyalties import LOYALTY
 from app.sandbox.read import AnyRequest, flag, page, read_json, read_object
@@ -20,13 +20,13 @@ _ONE = _ALL + "/{rule:str}"
 
 @post(_ALL, status_code=200)
 async def create_rules(campaign: FromPath[str], request: AnyRequest, store: TheStore) -> list[dict[str, Any]]:
-    made = rules.read(await read_json(request))
+    made = earning_rule_definitions.read(await read_json(request))
     async with store.work() as work:
         row = await campaigns.found(work, campaign, LOYALTY)
         for rule in made:
             if "segment" in rule:
                 await segments.activate(work, rule["segment"]["id"])
-        return [render.earning_rule(await rules.insert(work, row, rule)) for rule in made]
+        return [render_loyalty.earning_rule(await earning_rule_definitions.insert(work, row, rule)) for rule in made]
 
 
 @get(_ALL)
@@ -43,14 +43,14 @@ async def list_rules(campaign: FromPath[str], request: AnyRequest, store: TheSto
             offset,
         )
         total = await work.value("SELECT count(*) FROM earning_rule WHERE campaign_id = $1", row["id"])
-    return render.old_list("data", [render.earning_rule(each) for each in rows], total)
+    return lists.numbered("data", [render_loyalty.earning_rule(each) for each in rows], total)
 
 
 @get(_ONE)
 async def get_rule(campaign: FromPath[str], rule: FromPath[str], store: TheStore) -> dict[str, Any]:
     async with store.work() as work:
         row = await campaigns.found(work, campaign, LOYALTY)
-        return render.earning_rule(await rules.found(work, row["id"], rule))
+        return render_loyalty.earning_rule(await earning_rule_definitions.found(work, row["id"], rule))
 
 
 @put(_ONE)
@@ -60,14 +60,18 @@ async def change_rule(
     body = await read_object(request)
     async with store.work() as work:
         row = await campaigns.found(work, campaign, LOYALTY)
-        return render.earning_rule(await rules.change(work, row, await rules.found(work, row["id"], rule), body))
+        return render_loyalty.earning_rule(
+            await earning_rule_definitions.change(
+                work, row, await earning_rule_definitions.found(work, row["id"], rule), body
+            )
+        )
 
 
 @delete(_ONE, status_code=204)
 async def delete_rule(campaign: FromPath[str], rule: FromPath[str], store: TheStore) -> None:
     async with store.work() as work:
         row = await campaigns.found(work, campaign, LOYALTY)
-        await rules.remove(work, row, await rules.found(work, row["id"], rule))
+        await earning_rule_definitions.remove(work, row, await earning_rule_definitions.found(work, row["id"], rule))
 
 
 @post(_ONE + "/enable", status_code=200)
@@ -83,7 +87,7 @@ async def disable_rule(campaign: FromPath[str], rule: FromPath[str], store: TheS
 async def _switch(store: Store, campaign: str, rule: str, *, active: bool) -> dict[str, Any]:
     async with store.work() as work:
         row = await campaigns.found(work, campaign, LOYALTY)
-        return render.earning_rule(await rules.switch(work, row, rule, active=active))
+        return render_loyalty.earning_rule(await earning_rule_definitions.switch(work, row, rule, active=active))
 
 
 router = Router(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from app.sandbox import expiry, render
+from app.sandbox import expiry, render, render_loyalty
 from app.sandbox.calendar_days import NEVER, day_of
 from app.sandbox.fidelity import asserted, documented, inferred
 from app.sandbox.ids import new_id
@@ -101,7 +101,7 @@ async def move(
     column = _SUMS.get(kind)
     changed = {column: card[column] - points} if column else {"lifetime": card["lifetime"] + points}
     after: dict[str, Any] = {**card, **changed, "updated_at": work.now}
-    balance = render.balance(after, points, operation)
+    balance = render_loyalty.balance(after, points, operation)
     arguments = (
         own,
         card["id"],

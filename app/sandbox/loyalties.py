@@ -12,7 +12,18 @@ import asyncpg
 from litestar import Router, delete, get, post, put
 from litestar.params import FromPath
 
-from app.sandbox import campaigns, customers, filter_fields, ledger, list_filters, publications, render, vouchers
+from app.sandbox import (
+    campaigns,
+    customers,
+    filter_fields,
+    ledger,
+    list_filters,
+    lists,
+    publishing,
+    render,
+    render_loyalty,
+    vouchers,
+)
 from app.sandbox.calendar_days import NEVER
 from app.sandbox.clock import parse_time
 from app.sandbox.errors import Failure, invalid_payload, not_found
@@ -74,14 +85,14 @@ async def add_member(campaign: FromPath[str], request: AnyRequest, store: TheSto
         raise customers.missing()
     async with store.work() as work:
         row = await campaigns.found(work, campaign, LOYALTY)
-        publications.refuse_inactive(work, row)
+        publishing.refuse_inactive(work, row)
         customer = await customers.upsert(work, body["customer"])
-        if await publications.held(work, row, customer) is not None:
-            raise publications.joined_already()
-        await publications.publish_card(
+        if await publishing.held(work, row, customer) is not None:
+            raise publishing.joined_already()
+        await publishing.publish_card(
             work, row, customer, metadata=mapping(body, "metadata"), code=text(body, "voucher")
         )
-        card = await publications.held(work, row, customer)
+        card = await publishing.held(work, row, customer)
         assert card is not None
         return render.voucher(card, work.config.url)
 
@@ -91,7 +102,7 @@ async def list_members(campaign: FromPath[str], request: AnyRequest, store: TheS
     async with store.work() as work:
         row = await campaigns.found(work, campaign, LOYALTY)
         rows, total = await vouchers.listed(work, request, campaign=row["id"], kind="LOYALTY_CARD")
-    return render.old_list("vouchers", rows, total)
+    return lists.numbered("vouchers", rows, total)
 
 
 @get(["/loyalties/members/{reference:str}", "/loyalties/{campaign:str}/members/{reference:str}"])
@@ -122,7 +133,7 @@ async def adjust(work: Work, card: asyncpg.Record, body: dict[str, Any]) -> dict
     card = await vouchers.found(work, card["code"], lock=True)
     if not card["active"] or not card["campaign_active"]:
         raise Failure(400, "loyalty_card_not_active", "Loyalty card is not active", card["code"])
-    if render.loyalty_card(card)["balance"] + points < 0:
+    if render_loyalty.loyalty_card(card)["balance"] + points < 0:
         raise Failure(400, "loyalty_card_points_exceeded", "loyalty card points exceeded", card["code"])
     source_id, reason = text(body, "source_id"), text(body, "reason")
     movement = await ledger.move(
@@ -196,7 +207,7 @@ async def list_transactions(reference: FromPath[str], request: AnyRequest, store
             offset,
             *values,
         )
-    return render.cursor_list([render.transaction(row) for row in rows], limit)
+    return lists.by_cursor([render.transaction(row) for row in rows], limit)
 
 
 router = Router(

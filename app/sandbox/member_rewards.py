@@ -10,7 +10,7 @@ import asyncpg
 from litestar import Router, get, post
 from litestar.params import FromPath
 
-from app.sandbox import purchases, redemptions, render, rewards, tiering
+from app.sandbox import lists, purchases, redemptions, render, render_loyalty, rewards, tiering
 from app.sandbox.errors import Failure
 from app.sandbox.loyalties import member
 from app.sandbox.read import AnyRequest, flag, mapping, page, read_object
@@ -35,7 +35,7 @@ async def in_qualifications(work: Work, card: render.Row) -> dict[str, Any]:
     """The `loyalty_card` of a card among the redeemables: its points, and what they are worth in an order."""
     coins = [row for row, _ in await offered(work, card) if row["type"] == rewards.COIN]
     worth = coins[0]["doc"]["parameters"]["coin"] if coins else {}
-    return {"points": card["lifetime"], "balance": render.card_balance(card), **worth}
+    return {"points": card["lifetime"], "balance": render_loyalty.card_balance(card), **worth}
 
 
 @get(["/loyalties/members/{reference:str}/rewards", "/loyalties/{campaign:str}/members/{reference:str}/rewards"])
@@ -45,13 +45,13 @@ async def list_member_rewards(reference: FromPath[str], request: AnyRequest, sto
     async with store.work() as work:
         card = await member(work, reference, request.path_params.get("campaign"))
         rows = await offered(work, card)
-    balance = render.card_balance(card)
+    balance = render_loyalty.card_balance(card)
     shown = [
-        {"reward": rewards.of(row), "assignment": render.reward_assignment(row), "object": "loyalty_reward"}
+        {"reward": rewards.of(row), "assignment": render_loyalty.assignment(row), "object": "loyalty_reward"}
         for row, points in rows
         if not affordable or points <= balance
     ]
-    return render.old_list("data", shown[offset : offset + limit], len(shown))
+    return lists.numbered("data", shown[offset : offset + limit], len(shown))
 
 
 @post(

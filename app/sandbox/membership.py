@@ -13,7 +13,7 @@ from typing import Any
 
 import asyncpg
 
-from app.sandbox import operators, render
+from app.sandbox import operators, render_loyalty
 from app.sandbox.errors import NotEmulated, invalid_payload
 from app.sandbox.vouchers import CARD_SUMS
 from app.sandbox.work import Work
@@ -129,7 +129,7 @@ async def facts_of(
             found[row["customer_id"]]["events"][row["type"]] = row["count"]
     if any(field.startswith("loyalty") for field in fields):
         for row in await work.all(_CARD_POINTS, ids):
-            found[row["holder_id"]]["points"][row["campaign"]] = render.card_balance(row)
+            found[row["holder_id"]]["points"][row["campaign"]] = render_loyalty.card_balance(row)
     return found
 
 

@@ -11,7 +11,7 @@ import asyncpg
 from litestar import Router, get
 from litestar.params import FromPath
 
-from app.sandbox import render
+from app.sandbox import lists
 from app.sandbox.clock import iso
 from app.sandbox.errors import invalid_payload, not_found
 from app.sandbox.fidelity import documented
@@ -102,7 +102,7 @@ def _is_time(value: str) -> bool:
 async def list_schemas(store: TheStore) -> dict[str, Any]:
     async with store.work() as work:
         rows = await work.all("SELECT doc FROM metadata_schema WHERE related_object <> $1 ORDER BY 1", CUSTOM_EVENT)
-    return render.old_list("schemas", [row["doc"] for row in rows], len(rows))
+    return lists.numbered("schemas", [row["doc"] for row in rows], len(rows))
 
 
 @get("/metadata-schemas/{resource:str}")

@@ -17,7 +17,7 @@ import asyncpg
 import structlog
 
 from app.db import trouble
-from app.sandbox import auto_redeem, pending, point_buckets, render, tiers, vouchers
+from app.sandbox import auto_redeem, pending_points, point_buckets, render, tiers, vouchers
 from app.sandbox.calendar_days import day_of, midnight
 from app.sandbox.fidelity import documented
 from app.sandbox.store import Store
@@ -107,7 +107,7 @@ async def _batch(work: Work, card_ids: list[str], day: date) -> None:
         holder, campaign = by_id.get(card["holder_id"]), by_id[card["campaign_id"]]
         for each in waiting:
             if each["voucher_id"] == card["id"]:
-                movement = await pending.activate(work, card, each, campaign, holder, by_hand=False)
+                movement = await pending_points.activate(work, card, each, campaign, holder, by_hand=False)
                 card = movement.card
         bought = await auto_redeem.settle_now(work, card)
         if bought is not None:  # with the points that expire soonest

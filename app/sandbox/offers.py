@@ -17,20 +17,21 @@ from app.sandbox import (
     conditions,
     discounts,
     effects,
+    lists,
     member_rewards,
+    promotion_stacks,
     promotion_tiers,
     render,
     stacking,
-    stacks,
     validations,
     validity,
     vouchers,
 )
 from app.sandbox.clock import iso
-from app.sandbox.discounts import Outcome, Redeemable
 from app.sandbox.errors import Failure
 from app.sandbox.fidelity import inferred
 from app.sandbox.predicates import COUNTS, HOLDER, ITEMS, NAMES, THINGS
+from app.sandbox.redeemables import Outcome, Redeemable
 from app.sandbox.referral_programs import REFERRAL
 from app.sandbox.work import Work
 
@@ -99,9 +100,7 @@ class Offer:
             effect["result"] = {"loyalty_card": row["in_qualifications"]}
         elif self.kind == "voucher" and row["type"] == "GIFT_VOUCHER":
             effect["result"]["gift"]["balance"] = render.gift(row)["balance"]
-        assigned = {
-            "validation_rules_assignments": render.listed([self._assigned(each) for each in row["assignments"]])
-        }
+        assigned = {"validation_rules_assignments": lists.whole([self._assigned(each) for each in row["assignments"]])}
         return {
             "id": self.id,
             "object": self.kind,
@@ -160,7 +159,7 @@ class Question:
         found: list[Offer] = []
         for row in await self._vouchers(alone=scenario != "CUSTOMER_WALLET"):
             if row["type"] == "LOYALTY_CARD":
-                if discounts.refusal(row, row["code"], work.now) is None:
+                if discounts.refusal(work, row, row["code"]) is None:
                     card = {**row, "in_qualifications": await member_rewards.in_qualifications(work, row)}
                     found.append(Offer("voucher", row["code"], card, Outcome(row["code"], row, self._order, None)))
                 continue
@@ -215,7 +214,7 @@ class Question:
     async def _stacks(self) -> list[Offer]:
         """The stacks that may be used: in mode ALL all of their tiers, else any."""
         found = []
-        for row in await stacks.available(self._work):
+        for row in await promotion_stacks.available(self._work):
             outcomes = await self._evaluated(Redeemable("promotion_stack", row["id"]))
             used = tuple(each for each in outcomes if each.applies)
             if used:
@@ -235,7 +234,7 @@ class Question:
         )
         found = []
         for row in rows:
-            if validity.state(row["doc"], work.now) is None:
+            if validity.state(row["doc"], work.now, work.config.time_zone) is None:
                 outcome = await self._as_published(row)
                 if outcome is not None:
                     found.append(Offer("campaign", row["id"], row, outcome))

@@ -14,8 +14,9 @@ import asyncpg
 from litestar import Router, get, post, put
 from litestar.params import FromPath
 
-from app.sandbox import customers, effects, order_items, render
-from app.sandbox.earning import ORDER_PAID, earn
+from app.sandbox import customers, effects, lists, order_items, render
+from app.sandbox.earning import earn
+from app.sandbox.earning_rule_definitions import ORDER_PAID
 from app.sandbox.errors import invalid_payload, not_found
 from app.sandbox.fidelity import documented, inferred
 from app.sandbox.ids import new_id
@@ -288,7 +289,7 @@ async def list_orders(request: AnyRequest, store: TheStore) -> dict[str, Any]:
             f"SELECT * FROM customer_order WHERE {where} ORDER BY {sorting} LIMIT $2 OFFSET $3", customer, limit, offset
         )
         total = await work.value(f"SELECT count(*) FROM customer_order WHERE {where}", customer)
-    return render.old_list("orders", [render.order(row) for row in rows], total)
+    return lists.numbered("orders", [render.order(row) for row in rows], total)
 
 
 @get("/orders/{reference:str}")

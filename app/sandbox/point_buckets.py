@@ -10,7 +10,7 @@ from typing import Any
 from litestar import Router, get
 from litestar.params import FromPath
 
-from app.sandbox import ledger, render
+from app.sandbox import ledger, lists, render, render_loyalty
 from app.sandbox.fidelity import documented, inferred
 from app.sandbox.loyalties import member
 from app.sandbox.read import AnyRequest, page
@@ -30,7 +30,9 @@ async def list_expirations(
             card["id"],
             ledger.today(work),
         )
-    return render.old_list("data", [render.points_bucket(row) for row in rows[offset : offset + limit]], len(rows))
+    return lists.numbered(
+        "data", [render_loyalty.points_bucket(row) for row in rows[offset : offset + limit]], len(rows)
+    )
 
 
 async def expire(
@@ -47,7 +49,7 @@ async def expire(
     data = {
         "voucher": render.voucher(movement.card, work.config.url),
         "points": points,
-        "buckets": [render.points_bucket(row) for row in buckets],
+        "buckets": [render_loyalty.points_bucket(row) for row in buckets],
         "campaign": campaign,
         "customer": render.simple_customer(holder),
         "transaction": movement.transaction,

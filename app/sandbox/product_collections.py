@@ -7,18 +7,16 @@ of a SKU its `sku`; text is compared without regard to case. Conditions by days 
 
 # ruff: noqa: S608 - what is put together here are constants and columns of an allow-list; values are parameters
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from datetime import datetime
 from typing import Any
 
 import asyncpg
 from litestar import Router, delete, get, post, put
 from litestar.params import FromPath
 
-from app.sandbox import products, render, skus
-from app.sandbox.clock import parse_time
-from app.sandbox.errors import NotEmulated, duplicate, invalid_payload, not_found
+from app.sandbox import collection_filters, lists, products, render_catalogue, skus
+from app.sandbox.errors import duplicate, invalid_payload, not_found
 from app.sandbox.fidelity import documented, inferred
 from app.sandbox.ids import new_id
 from app.sandbox.read import AnyRequest, one_of, order, page, read_object, required_text, text
@@ -27,10 +25,6 @@ from app.sandbox.work import Work
 
 _KINDS = ("STATIC", "AUTO_UPDATE")
 _MOST_PRODUCTS = 1000
-_FIELDS = (
-    *("id", "product_id", "source_id", "name", "price", "object", "attributes", "image_url", "skus"),
-    *("created_at", "updated_at"),
-)
 
 
 async def members(work: Work, collection: asyncpg.Record) -> list[dict[str, Any]]:
@@ -38,12 +32,12 @@ async def members(work: Work, collection: asyncpg.Record) -> list[dict[str, Any]
     wanted = [each["id"] for each in collection["doc"].get("products", [])]
     condition = "($1::text[] IS NULL OR id = ANY($1))"
     named = wanted if collection["type"] == "STATIC" else None
-    parents = {row["id"]: render.product(row) for row in await work.all("SELECT * FROM product")}
+    parents = {row["id"]: render_catalogue.product(row) for row in await work.all("SELECT * FROM product")}
     rows = [parents[row["id"]] for row in await work.all(f"SELECT id FROM product WHERE {condition}", named)]
     variants = await work.all(f"SELECT * FROM sku WHERE {condition}", named)
-    rows += [{**render.sku(row), "product": parents[row["product_id"]]} for row in variants]
+    rows += [{**render_catalogue.sku(row), "product": parents[row["product_id"]]} for row in variants]
     if collection["type"] == "AUTO_UPDATE":
-        rows = [row for row in rows if _matches(collection["doc"]["filter"], row)]
+        rows = [row for row in rows if collection_filters.matches(collection["doc"]["filter"], row)]
     return sorted(rows, key=lambda row: (row["created_at"], row["id"]), reverse=True)
 
 
@@ -63,7 +57,7 @@ async def of_lines(work: Work, lines: Sequence[Mapping[str, Any]], wanted: Abstr
     of_product = {name: row for row in parents for name in (row["source_id"], row["id"]) if name}
     inside: dict[str, set[str]] = {}
     for row in (*parents, *variants):
-        whole = render.sku(row) if "product_id" in row else render.product(row)
+        whole = render_catalogue.sku(row) if "product_id" in row else render_catalogue.product(row)
         inside[row["id"]] = {each["id"] for each in collections if _has_member(each, whole)}
     answers = []
     for line in lines:
@@ -77,7 +71,7 @@ async def of_lines(work: Work, lines: Sequence[Mapping[str, Any]], wanted: Abstr
 
 def _has_member(collection: asyncpg.Record, whole: dict[str, Any]) -> bool:
     if collection["type"] == "AUTO_UPDATE":
-        return _matches(collection["doc"]["filter"], whole)
+        return collection_filters.matches(collection["doc"]["filter"], whole)
     return any(each["id"] == whole["id"] for each in collection["doc"].get("products", []))
 
 
@@ -104,118 +98,6 @@ async def found(work: Work, reference: str, *, lock: bool = False) -> asyncpg.Re
     if row is None:
         raise not_found("products_collection", reference)
     return row
-
-
-def _matches(wanted: dict[str, Any], row: dict[str, Any]) -> bool:
-    answers = [
-        _OPERATORS[operator](_value(row, name), operands)
-        for name, field in wanted.items()
-        if name != "junction"
-        for operator, operands in field["conditions"].items()
-    ]
-    return bool(answers) and (all(answers) if wanted["junction"] == "and" else any(answers))
-
-
-def _value(row: dict[str, Any], name: str) -> Any:
-    if name.startswith("metadata."):
-        return row["metadata"].get(name.removeprefix("metadata."))
-    if name == "name" and row["object"] == "sku":
-        return row["sku"]
-    return row.get(name)
-
-
-def _same(value: Any, operand: Any) -> bool:
-    return bool(_folded(value) == _folded(operand))
-
-
-def _folded(value: Any) -> Any:
-    return value.casefold() if isinstance(value, str) else value
-
-
-def _is_any(value: Any, operands: list[Any]) -> bool:
-    values = value if isinstance(value, list) else [value]
-    return any(_same(each, operand) for each in values for operand in operands)
-
-
-def _has(value: Any, operands: list[Any]) -> bool:
-    if isinstance(value, str):
-        return any(isinstance(operand, str) and operand.casefold() in value.casefold() for operand in operands)
-    return value is not None and _is_any(value, operands)
-
-
-def _text(test: Callable[[str, str], bool]) -> Callable[[Any, list[Any]], bool]:
-    def tested(value: Any, operands: list[Any]) -> bool:
-        return isinstance(value, str) and any(test(value.casefold(), str(each).casefold()) for each in operands)
-
-    return tested
-
-
-def _number(test: Callable[[float, float], bool]) -> Callable[[Any, list[Any]], bool]:
-    def tested(value: Any, operands: list[Any]) -> bool:
-        numbers = [
-            each for each in (value, operands[0]) if isinstance(each, int | float) and not isinstance(each, bool)
-        ]
-        return len(numbers) == 2 and test(numbers[0], numbers[1])
-
-    return tested
-
-
-def _time(test: Callable[[datetime, datetime], bool]) -> Callable[[Any, list[Any]], bool]:
-    def tested(value: Any, operands: list[Any]) -> bool:
-        try:
-            return test(parse_time(str(value)), parse_time(str(operands[0])))
-        except ValueError:
-            return False
-
-    return tested
-
-
-_OPERATORS: dict[str, Callable[[Any, list[Any]], bool]] = {
-    "$is": _is_any,
-    "$in": _is_any,
-    "$is_not": lambda value, operands: not _is_any(value, operands),
-    "$not_in": lambda value, operands: not _is_any(value, operands),
-    "$contains": _has,
-    "$not_contain": lambda value, operands: not _has(value, operands),
-    "$has_value": lambda value, _: value not in (None, "", [], {}),
-    "$is_unknown": lambda value, _: value in (None, "", [], {}),
-    "$starts_with": _text(str.startswith),
-    "$ends_with": _text(str.endswith),
-    "$more_than": _number(lambda a, b: a > b),
-    "$less_than": _number(lambda a, b: a < b),
-    "$more_than_equal": _number(lambda a, b: a >= b),
-    "$less_than_equal": _number(lambda a, b: a <= b),
-    "$after": _time(lambda a, b: a > b),
-    "$before": _time(lambda a, b: a < b),
-}
-
-
-def _read_filter(given: Any) -> dict[str, Any]:
-    """A filter, checked; its operands are lists afterwards."""
-    if not isinstance(given, dict) or "junction" not in given:
-        raise invalid_payload("'AUTO_UPDATE' collection must contain valid filter with 'junction' property")
-    if given["junction"] not in ("and", "or"):
-        raise invalid_payload("Property .filter has wrong `junction` property. It must be one of: and, or")
-    made: dict[str, Any] = {"junction": given["junction"]}
-    for name, field in given.items():
-        if name == "junction":
-            continue
-        if name not in _FIELDS and not name.startswith("metadata."):
-            raise invalid_payload(f"Property .filter.{name} is not one of {', '.join(_FIELDS)}, metadata.*")
-        conditions = field.get("conditions") if isinstance(field, dict) else None
-        if not isinstance(conditions, dict) or not conditions:
-            raise invalid_payload(f"Property .filter.{name} should have required property 'conditions'")
-        if unknown := set(conditions) - set(_OPERATORS):
-            raise NotEmulated(f"The condition {min(unknown)} of a product collection")
-        made[name] = {"conditions": {key: _operands(key, value, name) for key, value in conditions.items()}}
-    return made
-
-
-def _operands(operator: str, value: Any, name: str) -> list[Any]:
-    operands = value if isinstance(value, list) else [value]
-    if not operands and operator not in ("$has_value", "$is_unknown"):
-        raise invalid_payload(f"Property .filter.{name}.conditions.{operator} must NOT have fewer than 1 items")
-    return operands
 
 
 async def _read_products(work: Work, given: Any) -> list[dict[str, Any]]:
@@ -250,7 +132,7 @@ async def create_collection(request: AnyRequest, store: TheStore) -> dict[str, A
         doc: dict[str, Any] = (
             {"products": await _read_products(work, body.get("products"))}
             if kind == "STATIC"
-            else {"filter": _read_filter(body.get("filter"))}
+            else {"filter": collection_filters.read(body.get("filter"))}
         )
         row = await work.one(
             "INSERT INTO product_collection (id, name, type, doc, created_at) VALUES ($1, $2, $3, $4, $5) "
@@ -263,7 +145,7 @@ async def create_collection(request: AnyRequest, store: TheStore) -> dict[str, A
         )
         if row is None:
             raise duplicate("products_collection", name, "name")
-    return render.product_collection(row)
+    return render_catalogue.collection(row)
 
 
 @get("/product-collections")
@@ -277,13 +159,13 @@ async def list_collections(request: AnyRequest, store: TheStore) -> dict[str, An
             offset,
         )
         total = await work.value("SELECT count(*) FROM product_collection")
-    return render.old_list("data", [render.product_collection(row) for row in rows], total)
+    return lists.numbered("data", [render_catalogue.collection(row) for row in rows], total)
 
 
 @get("/product-collections/{reference:str}")
 async def get_collection(reference: FromPath[str], store: TheStore) -> dict[str, Any]:
     async with store.work() as work:
-        return render.product_collection(await found(work, reference))
+        return render_catalogue.collection(await found(work, reference))
 
 
 @put("/product-collections/{reference:str}")
@@ -294,7 +176,7 @@ async def update_collection(reference: FromPath[str], request: AnyRequest, store
         row = await found(work, reference, lock=True)
         doc = row["doc"]
         if row["type"] == "AUTO_UPDATE" and "filter" in body:
-            doc = {**doc, "filter": _read_filter(body["filter"])}
+            doc = {**doc, "filter": collection_filters.read(body["filter"])}
         try:
             changed = await work.one(
                 "UPDATE product_collection SET name = $2, doc = $3, updated_at = $4 WHERE id = $1 RETURNING *",
@@ -306,7 +188,7 @@ async def update_collection(reference: FromPath[str], request: AnyRequest, store
         except asyncpg.UniqueViolationError as error:
             raise duplicate("products_collection", str(name), "name") from error
         assert changed is not None
-        return render.product_collection(changed)
+        return render_catalogue.collection(changed)
 
 
 @delete("/product-collections/{reference:str}", status_code=204)
@@ -322,8 +204,8 @@ async def list_members(reference: FromPath[str], request: AnyRequest, store: The
     name, direction = order(request, allowed, "-created_at").split(",")[0].split(" ")
     async with store.work() as work:
         rows = await members(work, await found(work, reference))
-    rows.sort(key=lambda row: (str(_value(row, name) or ""), row["id"]), reverse=direction == "DESC")
-    return render.old_list("data", rows[offset : offset + limit], len(rows))
+    rows.sort(key=lambda row: (str(collection_filters.value(row, name) or ""), row["id"]), reverse=direction == "DESC")
+    return lists.numbered("data", rows[offset : offset + limit], len(rows))
 
 
 router = Router(

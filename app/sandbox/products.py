@@ -13,7 +13,7 @@ import asyncpg
 from litestar import Router, delete, get, post, put
 from litestar.params import FromPath
 
-from app.sandbox import async_actions, render
+from app.sandbox import async_actions, lists, render_catalogue
 from app.sandbox.errors import invalid_payload, not_found
 from app.sandbox.fidelity import documented, inferred
 from app.sandbox.ids import new_id
@@ -110,7 +110,7 @@ async def create_product(request: AnyRequest, store: TheStore) -> dict[str, Any]
     body = await read_object(request)
     doc, identifier, source_id = read(body), text(body, "id"), text(body, "source_id", longest=500) or None
     async with store.work() as work:
-        return render.product(await upsert(work, source_id, doc, identifier))
+        return render_catalogue.product(await upsert(work, source_id, doc, identifier))
 
 
 @get("/products")
@@ -125,7 +125,7 @@ async def list_products(request: AnyRequest, store: TheStore) -> dict[str, Any]:
         )
         total = await work.value(f"SELECT count(*) FROM product WHERE {where}", *conditions)
         shown = await _shown(work, rows)
-    return render.old_list("products", shown, total)
+    return lists.numbered("products", shown, total)
 
 
 @get("/products/{reference:str}")
@@ -178,13 +178,13 @@ async def _shown(work: Work, rows: list[asyncpg.Record]) -> list[dict[str, Any]]
     skus = await work.all(
         "SELECT * FROM sku WHERE product_id = ANY($1) ORDER BY created_at, id", [row["id"] for row in rows]
     )
-    lists: dict[str, list[dict[str, Any]]] = {}
+    by_product: dict[str, list[dict[str, Any]]] = {}
     for sku in skus:
-        lists.setdefault(sku["product_id"], []).append(render.sku(sku))
+        by_product.setdefault(sku["product_id"], []).append(render_catalogue.sku(sku))
     return [
-        {**render.product(row), "skus": render.old_list("data", of, len(of))}
+        {**render_catalogue.product(row), "skus": lists.numbered("data", of, len(of))}
         for row in rows
-        for of in [lists.get(row["id"], [])]
+        for of in [by_product.get(row["id"], [])]
     ]
 
 

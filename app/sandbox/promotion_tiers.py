@@ -7,7 +7,6 @@ that is not yet or no longer valid is inactive too; the sums of its summary are 
 # ruff: noqa: S608 - what is put together here are constants; values are parameters
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
 import asyncpg
@@ -17,7 +16,7 @@ from app.sandbox.errors import Failure, NotEmulated, invalid_payload, not_found
 from app.sandbox.fidelity import documented, inferred
 from app.sandbox.ids import new_id
 from app.sandbox.read import boolean, integer, mapping, required_text, text, texts
-from app.sandbox.rule_assignments import listed_for
+from app.sandbox.validation_rule_assignments import listed_for
 from app.sandbox.work import Work
 
 SELECT = f"""
@@ -97,7 +96,7 @@ def read(body: dict[str, Any], before: dict[str, Any], at: str = "") -> dict[str
     return {name: value for name, value in doc.items() if value is not None}
 
 
-def refusal(tier: Mapping[str, Any] | None, reference: str, now: datetime) -> Failure | None:
+def refusal(work: Work, tier: Mapping[str, Any] | None, reference: str) -> Failure | None:
     """Why this tier can't be used now, if so."""
     if tier is None:
         return not_found("promotion_tier", reference)
@@ -105,7 +104,7 @@ def refusal(tier: Mapping[str, Any] | None, reference: str, now: datetime) -> Fa
         details = f"Promotion Tier with id: {tier['id']} is disabled."
         return Failure(400, "promotion_inactive", "Inactive Promotion", details)
     for doc in (tier["doc"], tier["campaign_doc"]):
-        state = validity.state(doc, now)
+        state = validity.state(doc, work.now, work.config.time_zone)
         if state in {"early", "late"}:
             details = f"Promotion Tier with id: {tier['id']} is not active."
             return Failure(400, "promotion_inactive", "Inactive Promotion", details)
@@ -118,7 +117,7 @@ def refusal(tier: Mapping[str, Any] | None, reference: str, now: datetime) -> Fa
 async def available(work: Work) -> list[asyncpg.Record]:
     """The tiers that may be used now, the newest first."""
     rows = await work.all(f"{SELECT} WHERE t.active AND c.active ORDER BY t.created_at DESC, t.id DESC")
-    return [row for row in rows if refusal(row, row["id"], work.now) is None]
+    return [row for row in rows if refusal(work, row, row["id"]) is None]
 
 
 def shown(row: Mapping[str, Any]) -> dict[str, Any]:

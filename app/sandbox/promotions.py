@@ -16,18 +16,20 @@ from app.sandbox import (
     category_links,
     customers,
     discounts,
+    lists,
     order_items,
     orders,
+    promotion_stacks,
     promotion_tiers,
+    redeemables,
     render,
-    stacks,
     validations,
 )
-from app.sandbox.discounts import Redeemable
 from app.sandbox.errors import NotEmulated
 from app.sandbox.fidelity import documented
 from app.sandbox.ids import tracking_id
 from app.sandbox.read import AnyRequest, boolean, flag, integer, mapping, order, page, read_object, required_text, text
+from app.sandbox.redeemables import Redeemable
 from app.sandbox.store import Store, TheStore
 from app.sandbox.work import Work
 
@@ -48,7 +50,7 @@ async def list_tiers_of_campaign(campaign: FromPath[str], store: TheStore) -> di
         row = await campaigns.found(work, campaign, campaigns.PROMOTION)
         rows = await promotion_tiers.of_campaign(work, row["id"])
     shown = [promotion_tiers.shown(each) for each in rows]
-    return {**render.old_list("tiers", shown, len(shown)), "has_more": False}
+    return {**lists.numbered("tiers", shown, len(shown)), "has_more": False}
 
 
 @post("/promotions/{campaign:str}/tiers", status_code=200)
@@ -66,9 +68,9 @@ async def list_tiers(request: AnyRequest, store: TheStore) -> dict[str, Any]:
     async with store.work() as work:
         rows = await work.all(f"{promotion_tiers.SELECT} ORDER BY {sorting.replace(', id', ', t.id')}")
         if flag(request, "is_available"):
-            rows = [row for row in rows if promotion_tiers.refusal(row, row["id"], work.now) is None]
+            rows = [row for row in rows if promotion_tiers.refusal(work, row, row["id"]) is None]
     shown = [promotion_tiers.shown(row) for row in rows[offset : offset + limit]]
-    return {**render.old_list("tiers", shown, len(rows)), "has_more": offset + limit < len(rows)}
+    return {**lists.numbered("tiers", shown, len(rows)), "has_more": offset + limit < len(rows)}
 
 
 @get("/promotions/tiers/{reference:str}")
@@ -102,7 +104,7 @@ async def delete_tier(reference: FromPath[str], store: TheStore) -> None:
     async with store.work() as work:
         row = await promotion_tiers.found(work, reference)
         await _announce(work, "deleted", row)
-        await stacks.leave(work, row["id"])
+        await promotion_stacks.leave(work, row["id"])
         await work.run("DELETE FROM promotion_tier WHERE id = $1", row["id"])
 
 
@@ -151,7 +153,7 @@ async def validate_promotions(request: AnyRequest, store: TheStore) -> dict[str,
 
 
 def _old_form(
-    outcome: discounts.Outcome, customer_id: str | None, tracking: str, rules: Mapping[str, Any]
+    outcome: redeemables.Outcome, customer_id: str | None, tracking: str, rules: Mapping[str, Any]
 ) -> dict[str, Any]:
     assert outcome.tier is not None
     tier = promotion_tiers.shown(outcome.tier)

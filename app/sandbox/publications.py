@@ -12,11 +12,18 @@ from typing import Any
 import asyncpg
 from litestar import Router, get, post
 
-from app.sandbox import campaigns, customers, filter_fields, ledger, list_filters, render, validity, vouchers
-from app.sandbox.clock import iso, parse_time
-from app.sandbox.errors import Failure, invalid_payload, invalid_query, not_found
+from app.sandbox import (
+    campaigns,
+    customers,
+    filter_fields,
+    list_filters,
+    lists,
+    publishing,
+    render,
+    vouchers,
+)
+from app.sandbox.errors import Failure, invalid_payload, invalid_query
 from app.sandbox.fidelity import documented, inferred
-from app.sandbox.ids import new_id
 from app.sandbox.read import (
     AnyRequest,
     argument,
@@ -32,172 +39,6 @@ from app.sandbox.read import (
 )
 from app.sandbox.store import TheStore
 from app.sandbox.work import Work
-
-
-async def publish_card(
-    work: Work,
-    campaign: asyncpg.Record,
-    customer: asyncpg.Record,
-    *,
-    channel: str = "API",
-    metadata: dict[str, Any] | None = None,
-    code: str | None = None,
-) -> dict[str, Any]:
-    """Publish one code of this campaign to a customer who does not hold a card of it; answers the publication."""
-    voucher_ids = await _take(work, campaign, 1, code)
-    return await _publish(work, campaign, customer, voucher_ids, channel=channel, metadata=metadata or {})
-
-
-async def held(work: Work, campaign: asyncpg.Record, customer: asyncpg.Record) -> asyncpg.Record | None:
-    """The first code of this campaign that this customer holds."""
-    return await work.one(
-        f"{vouchers.SELECT} WHERE v.campaign_id = $1 AND v.holder_id = $2 ORDER BY v.created_at, v.id LIMIT 1",
-        campaign["id"],
-        customer["id"],
-    )
-
-
-def joined_already() -> Failure:
-    return Failure(
-        400,
-        "voucher_cannot_be_published",
-        "Voucher cannot be published",
-        "Voucher cannot be published. Customer already joined program.",
-    )
-
-
-def refuse_inactive(work: Work, campaign: asyncpg.Record | None) -> None:
-    if campaign is None:
-        return
-    end = campaign["doc"].get("expiration_date")
-    if not campaign["active"] or (end and parse_time(end) <= work.now):
-        kind = "Loyalty campaign" if campaign["campaign_type"] == "LOYALTY_PROGRAM" else "Campaign"
-        raise Failure(
-            400, "campaign_not_active", f"{kind} '{campaign['id']}' is not active", "Given campaign is not active"
-        )
-
-
-async def _take(work: Work, campaign: asyncpg.Record | None, count: int, code: str | None = None) -> list[str]:
-    """The ids of codes that nobody has: the one asked for, some made earlier, or (AUTO_UPDATE) new ones."""
-    if code is not None:
-        row = await work.one("SELECT * FROM voucher WHERE code = $1 OR id = $1 FOR UPDATE", code)
-        if row is None or row["campaign_id"] != (campaign["id"] if campaign is not None else None):
-            raise not_found("voucher", code)
-        if row["publish_count"]:
-            raise Failure(
-                400,
-                "voucher_already_published",
-                "Voucher already published",
-                f"Voucher '{row['id']}' has already been published",
-            )
-        return [row["id"]]
-    assert campaign is not None
-    rows = await work.all(
-        "SELECT id FROM voucher WHERE campaign_id = $1 AND publish_count = 0 AND active "
-        "ORDER BY created_at, id LIMIT $2 FOR UPDATE SKIP LOCKED",
-        campaign["id"],
-        count,
-    )
-    free = [row["id"] for row in rows]
-    if len(free) == count:
-        return free
-    if campaign["doc"]["type"] != "AUTO_UPDATE" or "voucher" not in campaign["doc"]:
-        raise Failure(
-            400,
-            "no_voucher_suitable_for_publication",
-            "Couldn't find any voucher suitable for publication",
-            "Couldn't find any voucher suitable for publication",
-        )
-    return free + await campaigns.make_codes(work, campaign, count - len(free))
-
-
-async def _publish(
-    work: Work,
-    campaign: asyncpg.Record | None,
-    customer: asyncpg.Record,
-    voucher_ids: list[str],
-    *,
-    channel: str = "API",
-    metadata: dict[str, Any],
-    source_id: str | None = None,
-) -> dict[str, Any]:
-    await work.run(
-        "UPDATE voucher SET holder_id = $2, publish_count = publish_count + 1, updated_at = $3 WHERE id = ANY($1)",
-        voucher_ids,
-        customer["id"],
-        work.now,
-    )
-    if campaign is not None and (active_for := campaign["doc"].get("activity_duration_after_publishing")):
-        for row in await work.all("SELECT id, doc FROM voucher WHERE id = ANY($1)", voucher_ids):
-            dates = validity.since_publishing(row["doc"], active_for, work.now)
-            await work.run("UPDATE voucher SET doc = doc || $2 WHERE id = $1", row["id"], dates)
-    if campaign is not None and campaign["campaign_type"] == "LOYALTY_PROGRAM":
-        await ledger.open_buckets(work, campaign, voucher_ids)
-    rows = await work.all(f"{vouchers.SELECT} WHERE v.id = ANY($1) ORDER BY v.created_at, v.id", voucher_ids)
-    work.moved |= {row["id"]: row for row in rows if row["tiered"]}
-    work.gained |= {row["id"] for row in rows if row["auto_redeems"] and row["initial_points"]}
-    holder = render.simple_customer(customer)
-    publication: dict[str, Any] = {
-        "id": new_id("pub"),
-        "object": "publication",
-        "created_at": iso(work.now),
-        "customer_id": customer["id"],
-        "tracking_id": customer["source_id"],
-        "metadata": metadata,
-        "channel": channel,
-        "source_id": source_id,
-        "result": "SUCCESS",
-        "customer": await customers.full(work, customer),
-        "vouchers_id": [row["id"] for row in rows],
-    }
-    inserted = await work.value(
-        "INSERT INTO publication (id, source_id, customer_id, campaign_id, voucher_ids, doc, created_at) "
-        "VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (source_id) DO NOTHING RETURNING id",
-        publication["id"],
-        source_id,
-        customer["id"],
-        campaign["id"] if campaign is not None else None,
-        publication["vouchers_id"],
-        publication,
-        work.now,
-    )
-    if inserted is None:
-        raise _repeated(str(source_id))
-    shown = [render.voucher(row, work.config.url) for row in rows]
-    shown_campaign = render.simple_campaign(campaign) if campaign is not None else None
-    for voucher in shown:
-        work.announce(
-            work.event("voucher.published", voucher["id"], "evvou"),
-            {
-                "customer": holder,
-                "campaign": shown_campaign,
-                "publication": publication,
-                "voucher": voucher,
-                "created_at": iso(work.now),
-            },
-            lane=customer["id"],
-        )
-    work.announce(
-        work.event("publication.succeeded", publication["id"], "evpub"),
-        {
-            "customer": holder,
-            "campaign": shown_campaign,
-            "publication": publication,
-            "vouchers": shown,
-            "user": None,
-        },
-        lane=customer["id"],
-    )
-    return publication
-
-
-def _repeated(source_id: str) -> Failure:
-    return Failure(
-        400,
-        "duplicate_source_id",
-        "Duplicate source_id",
-        f"Publication with source_id: '{source_id}' already exists",
-    )
 
 
 async def _shown(work: Work, publication: dict[str, Any], *, many: bool) -> dict[str, Any]:
@@ -223,7 +64,7 @@ async def publish(work: Work, body: dict[str, Any], *, join_once: bool) -> dict[
     if source_id and count > 1:
         raise invalid_payload("Property .source_id can be used with a count of 1 only")
     if source_id and await work.value("SELECT 1 FROM publication WHERE source_id = $1", source_id):
-        raise _repeated(source_id)
+        raise publishing.repeated(source_id)
     campaign: asyncpg.Record | None = None
     if reference:
         campaign = await campaigns.found(work, reference)
@@ -231,12 +72,12 @@ async def publish(work: Work, body: dict[str, Any], *, join_once: bool) -> dict[
         voucher = await vouchers.found(work, str(code))
         if voucher["campaign_id"]:
             campaign = await campaigns.found(work, voucher["campaign_id"])
-    refuse_inactive(work, campaign)
+    publishing.refuse_inactive(work, campaign)
     customer = await customers.upsert(work, body["customer"])
     if campaign is not None and (join_once or campaign["doc"]["join_once"]):
-        before = await held(work, campaign, customer)
+        before = await publishing.held(work, campaign, customer)
         if before is not None and not join_once:
-            raise joined_already()
+            raise publishing.joined_already()
         if before is not None:
             first = await work.value(
                 "SELECT doc FROM publication WHERE voucher_ids @> $1 ORDER BY created_at LIMIT 1", [before["id"]]
@@ -244,8 +85,8 @@ async def publish(work: Work, body: dict[str, Any], *, join_once: bool) -> dict[
             return await _shown(work, first, many=False)
         if count > 1:
             raise invalid_payload("Property .campaign.count must be <= 1 in a campaign that is joined once")
-    voucher_ids = await _take(work, campaign, count, code)
-    publication = await _publish(
+    voucher_ids = await publishing.take(work, campaign, count, code)
+    publication = await publishing.publish_codes(
         work, campaign, customer, voucher_ids, metadata=mapping(body, "metadata"), source_id=source_id
     )
     return await _shown(work, publication, many=count > 1)
@@ -305,7 +146,7 @@ async def list_publications(request: AnyRequest, store: TheStore) -> dict[str, A
         )
         total = await work.value(f"SELECT count(*) FROM publication WHERE {where}", *conditions)
         shown = [await _listed(work, row["doc"]) for row in rows]
-    return render.old_list("publications", shown, total)
+    return lists.numbered("publications", shown, total)
 
 
 async def _listed(work: Work, publication: dict[str, Any]) -> dict[str, Any]:

@@ -1,13 +1,12 @@
-"""Buying a reward with a loyalty card: what it costs and whether it can be had, the paying, and what is given for it.
+"""Buying a reward with a loyalty card: what it costs, whether it can be had, and the paying. `reward_giving` gives it.
 
 documented: the card's holder alone buys (`invalid_customer`), `missing_reward`, `missing_order` for paying with points,
-`loyalty_card_points_exceeded`, the redemption with its `reward`, credits and points go on the card that the holder has
-or on one that is published, a product's stock goes down; paying with points takes whole steps of the ratio, as many as
-the order needs. inferred: without enough points it takes the steps that there are; points that are named are not taken
-beyond what the order needs; `reward_out_of_stock`; points given by a reward are a POINTS_ADDITION.
+`loyalty_card_points_exceeded`, the redemption with its `reward`; paying with points takes whole steps of the ratio, as
+many as the order needs. inferred: without enough points it takes the steps that there are; points that are named are
+not taken beyond what the order needs.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import ceil
@@ -20,15 +19,13 @@ from app.sandbox import (
     conditions,
     customers,
     effects,
-    gifts,
     ledger,
-    products,
-    publications,
+    publishing,
     render,
+    render_loyalty,
+    reward_giving,
     rewards,
-    skus,
     tiering,
-    validity,
     vouchers,
 )
 from app.sandbox.clock import iso
@@ -64,24 +61,11 @@ class Purchase:
 
 
 @dataclass(frozen=True)
-class Given:
-    """What a reward gave: a coupon or card (`voucher`), and how it came there."""
-
-    voucher: dict[str, Any] | None = None
-    publication: dict[str, Any] | None = None
-    amount: int = 0
-    """Credits or points that were put on it."""
-    balance: dict[str, Any] | None = None
-    parts: Mapping[str, Any] | None = None
-    """What the redemption's `reward` says of it beside the voucher."""
-
-
-@dataclass(frozen=True)
 class Bought:
     """A purchase that is paid for."""
 
     purchase: Purchase
-    given: Given
+    given: reward_giving.Given
     movement: ledger.Movement
     reward_redemption: dict[str, Any]
 
@@ -110,7 +94,7 @@ async def tried(work: Work, card: render.Row, reward: str | None, points: int | 
         if (subject.order is not None)
         else None
     )
-    balance = render.card_balance(card)
+    balance = render_loyalty.card_balance(card)
     if assignment["type"] == rewards.COIN:
         if order is None:
             raise Failure(400, "missing_order", "Missing order", "An order is required when redeeming a LOYALTY_CARD")
@@ -131,16 +115,12 @@ def exceeded(code: str) -> Failure:
     return Failure(400, "loyalty_card_points_exceeded", "loyalty card points exceeded", code)
 
 
-def _out_of_stock(reward: str) -> Failure:
-    return Failure(400, "reward_out_of_stock", "Reward is out of stock", reward)
-
-
 async def _refuse_unavailable(work: Work, assignment: asyncpg.Record) -> None:
     if assignment["stock"] == 0:
-        raise _out_of_stock(assignment["reward_id"])
+        raise reward_giving.out_of_stock(assignment["reward_id"])
     offered = assignment["doc"]["parameters"].get("campaign")
     if offered:
-        publications.refuse_inactive(work, await campaigns.found(work, offered["id"]))
+        publishing.refuse_inactive(work, await campaigns.found(work, offered["id"]))
 
 
 def _paid(
@@ -204,7 +184,9 @@ async def pay(work: Work, purchase: Purchase, redemption: dict[str, Any], saved:
     assignment, identifier = purchase.assignment, redemption["id"]
     redemption |= {"amount": purchase.points, "loyalty_card": {"points": purchase.points}}
     named = {"id": assignment["reward_id"], "name": assignment["name"]}
-    given = await _give(work, purchase, {"redemption": {"id": identifier}, "reward": named})
+    given = await reward_giving.give(
+        work, assignment, purchase.holder, {"redemption": {"id": identifier}, "reward": named}
+    )
     details: dict[str, Any] = {"redemption": {"id": identifier}, "reward": named}
     if saved is not None:
         details["order"] = {"id": saved["id"], "source_id": saved["source_id"]}
@@ -236,7 +218,7 @@ async def pay(work: Work, purchase: Purchase, redemption: dict[str, Any], saved:
     return Bought(purchase, given, movement, reward_redemption)
 
 
-def _shown(purchase: Purchase, given: Given) -> dict[str, Any]:
+def _shown(purchase: Purchase, given: reward_giving.Given) -> dict[str, Any]:
     reward = rewards.of(purchase.assignment)
     return {
         **{name: value for name, value in reward.items() if name not in {"stock", "redeemed", "attributes"}},
@@ -244,92 +226,6 @@ def _shown(purchase: Purchase, given: Given) -> dict[str, Any]:
         **({"voucher": given.voucher} if given.voucher is not None else {}),
         **(given.parts or {}),
     }
-
-
-async def _give(work: Work, purchase: Purchase, details: dict[str, Any]) -> Given:
-    parameters = purchase.assignment["doc"]["parameters"]
-    if "product" in parameters:
-        return await _give_product(work, purchase.assignment["reward_id"], parameters["product"])
-    if "campaign" not in parameters:
-        return Given()
-    offered = await campaigns.found(work, parameters["campaign"]["id"])
-    if offered["campaign_type"] == "DISCOUNT_COUPONS":
-        publication = await publications.publish_card(work, offered, purchase.holder)
-        coupon = render.voucher(await vouchers.found(work, publication["vouchers_id"][0]), work.config.url)
-        return Given(coupon, publication)
-    return await _top_up(work, purchase, offered, parameters["campaign"]["balance"], details)
-
-
-async def _give_product(work: Work, reward: str, wanted: dict[str, Any]) -> Given:
-    taken = await work.run(
-        "UPDATE reward SET stock = stock - 1, redeemed = redeemed + 1 WHERE id = $1 AND coalesce(stock, 1) > 0", reward
-    )
-    if taken == "UPDATE 0":
-        raise _out_of_stock(reward)
-    product = await products.find(work, wanted["id"])
-    sku = await skus.find(work, wanted["sku_id"]) if wanted["sku_id"] else None
-    parts = {
-        "product": render.product(product) if product is not None else None,
-        "sku": render.sku(sku) if sku is not None else None,
-    }
-    return Given(parts=parts)
-
-
-async def _top_up(
-    work: Work, purchase: Purchase, offered: asyncpg.Record, amount: int, details: dict[str, Any]
-) -> Given:
-    """Put credits or points on the holder's card of this campaign, or on one that is published now."""
-    publication = None
-    code = await _usable(work, offered, purchase.holder)
-    if code is None:
-        publication = await publications.publish_card(work, offered, purchase.holder)
-        code = publication["vouchers_id"][0]
-    card = await vouchers.found(work, code, lock=True)
-    campaign = render.simple_campaign(offered)
-    holder = render.simple_customer(purchase.holder)
-    if offered["campaign_type"] == "GIFT_VOUCHERS":
-        credited = await gifts.move(work, card, amount, "CREDITS_ADDITION", details=details, source="Automation")
-        voucher, balance = render.voucher(credited.card, work.config.url), credited.balance
-        data = {"voucher": voucher, "balance": balance, "campaign": campaign, "transaction": credited.transaction}
-        work.announce(work.event("voucher.gift.balance_added", card["id"], "evvou"), data, lane=purchase.holder["id"])
-        work.announce(
-            work.event("customer.voucher.gift.balance_added", purchase.holder["id"]), {"customer": holder, **data}
-        )
-        return Given(voucher, publication, amount, balance)
-    moved = await ledger.move(work, card, amount, "POINTS_ADDITION", details=details, source="Automation")
-    voucher = render.voucher(moved.card, work.config.url)
-    work.announce(
-        work.event("voucher.loyalty_card.points_added", card["id"], "evvou"),
-        {
-            "voucher": voucher,
-            "balance": moved.balance,
-            "campaign": campaign,
-            "customer": holder,
-            "transaction": moved.transaction,
-        },
-        lane=purchase.holder["id"],
-    )
-    work.announce(
-        work.event("voucher.loyalty_card.transaction.created", card["id"], "evvou"),
-        ledger.transaction_data(work, moved, campaign, purchase.holder),
-        lane=purchase.holder["id"],
-    )
-    return Given(voucher, publication, amount, moved.balance)
-
-
-async def _usable(work: Work, offered: asyncpg.Record, holder: asyncpg.Record) -> str | None:
-    """The first card of this campaign that the holder has and can use; of a programme there is but one."""
-    rows = await work.all(
-        "SELECT id, type, active, doc FROM voucher WHERE campaign_id = $1 AND holder_id = $2 ORDER BY created_at, id",
-        offered["id"],
-        holder["id"],
-    )
-    for row in rows:
-        if row["type"] == "LOYALTY_CARD" and not row["active"]:
-            raise Failure(400, "loyalty_card_not_active", "Loyalty card is not active", row["id"])
-        if row["active"] and validity.state(row["doc"], work.now) != "late":
-            return str(row["id"])
-    return None
 
 
 async def tell(work: Work, bought: Bought, redemption: dict[str, Any]) -> None:
@@ -369,7 +265,7 @@ async def tell(work: Work, bought: Bought, redemption: dict[str, Any]) -> None:
         "voucher": redemption["voucher"],
         "campaign": campaign,
         "reward": _shown(purchase, given),
-        "reward_assignment": render.reward_assignment(purchase.assignment),
+        "reward_assignment": render_loyalty.assignment(purchase.assignment),
         "reward_redemption": bought.reward_redemption,
         "source": {"id": redemption["id"], "type": "redemption"},
         "balance": given.balance,

@@ -18,6 +18,7 @@ from app.sandbox import (
     filter_fields,
     gifts,
     list_filters,
+    lists,
     order_items,
     orders,
     referral_holders,
@@ -208,13 +209,13 @@ async def list_redeemables(reference: FromPath[str], request: AnyRequest, store:
     if after:
         place = next((place for place, each in enumerate(shown) if each["id"] == after), None)
         shown = shown[place + 1 :] if place is not None else []
-    return {**render.cursor_list(shown, limit), "total": total}
+    return {**lists.by_cursor(shown, limit), "total": total}
 
 
 def _held(row: asyncpg.Record, work: Work, assignment: asyncpg.Record | None = None) -> dict[str, Any]:
     """A voucher in a wallet; `assignment` is that of a referee."""
     voucher = render.voucher(row, work.config.url)
-    refused = discounts.refusal(row, row["code"], work.now)
+    refused = discounts.refusal(work, row, row["code"])
     status = _STATES.get(refused.key, "ACTIVE") if refused is not None else "ACTIVE"
     left = (voucher["gift"] or voucher["loyalty_card"] or {}).get("balance")
     if status == "ACTIVE" and left == 0:

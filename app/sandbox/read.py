@@ -1,5 +1,6 @@
 """Reading requests: bodies, query strings and the checks whose failures Voucherify words in one way."""
 
+import contextlib
 from datetime import datetime
 from typing import Any
 
@@ -149,12 +150,14 @@ def argument(request: AnyRequest, name: str) -> str | None:
 
 
 def moment(request: AnyRequest, name: str) -> datetime | None:
-    """A time in the query string."""
+    """A time in the query string, where a plus that was not escaped has become a space."""
     given = argument(request, name)
-    try:
-        return parse_time(given) if given is not None else None
-    except ValueError as error:
-        raise invalid_query(f"Property .{name} cannot be recognized as a ISO-8601 compliant date") from error
+    if given is None:
+        return None
+    for written in (given, given.replace(" ", "+")):
+        with contextlib.suppress(ValueError):
+            return parse_time(written)
+    raise invalid_query(f"Property .{name} cannot be recognized as a ISO-8601 compliant date")
 
 
 def flag(request: AnyRequest, name: str) -> bool:
@@ -192,17 +195,7 @@ def order(request: AnyRequest, allowed: dict[str, str], default: str) -> str:
 
 def between(request: AnyRequest, name: str) -> tuple[datetime | None, datetime | None]:
     """`created_at[after]` and `created_at[before]` of a list, each None where it is not asked for."""
-    return _moment(request, f"{name}[after]"), _moment(request, f"{name}[before]")
-
-
-def _moment(request: AnyRequest, name: str) -> datetime | None:
-    given = argument(request, name)
-    if given is None:
-        return None
-    try:
-        return parse_time(given.replace(" ", "+"))  # a plus that was not escaped
-    except ValueError as error:
-        raise invalid_query(f"Property .{name} cannot be recognized as a ISO-8601 compliant date") from error
+    return moment(request, f"{name}[after]"), moment(request, f"{name}[before]")
 
 
 FIDELITY = (documented("both kinds of list: `limit` 1 to 100, `page`, and `starting_after_id` with `has_more`"),)

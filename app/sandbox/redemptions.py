@@ -8,6 +8,7 @@ first failing key and leaves an `rf_` redemption.
 
 # ruff: noqa: S608 - what is put together here are constants and columns of an allow-list; values are parameters
 
+from dataclasses import replace
 from typing import Any
 
 import asyncpg
@@ -15,37 +16,34 @@ from litestar import Router, get, post
 from litestar.params import FromPath
 
 from app.sandbox import (
-    campaigns,
-    customers,
     discounts,
     filter_fields,
-    gifts,
     list_filters,
+    lists,
     order_items,
     orders,
-    promotion_tiers,
     purchases,
+    redeemables,
+    redemption_records,
     referral_programs,
     referrals,
     render,
     sessions,
-    stacks,
     validations,
-    vouchers,
 )
 from app.sandbox.clock import iso
-from app.sandbox.discounts import Outcome
 from app.sandbox.errors import Failure, not_found
 from app.sandbox.fidelity import documented, inferred
-from app.sandbox.ids import new_id, tracking_id
+from app.sandbox.ids import new_id
 from app.sandbox.read import AnyRequest, argument, between, mapping, order, page, read_object
+from app.sandbox.redeemables import Outcome
 from app.sandbox.store import TheStore
 from app.sandbox.work import Work
 
 
 async def redeem(work: Work, body: dict[str, Any]) -> dict[str, Any] | Failure:
     """Redeem all codes of a request or none. A failure is answered, not raised: its record must be committed."""
-    wanted_redeemables, session = discounts.read_redeemables(body, work.stacking), sessions.read(body)
+    wanted_redeemables, session = redeemables.read(body, work.stacking), sessions.read(body)
     given = mapping(body, "order")
     wanted = orders.read(given, ".order")
     wanted = orders.Wanted(
@@ -69,25 +67,25 @@ async def redeem(work: Work, body: dict[str, Any]) -> dict[str, Any] | Failure:
         customer=customer,
         metadata=metadata,
     )
-    base = in_common(work, customer, metadata)
+    base = redemption_records.in_common(work, customer, metadata)
     applied = [outcome for outcome in outcomes if outcome.applies]
     if not applied:
-        return await record_failure(work, discounts.why_none_applies(outcomes, work.stacking), base, customer)
+        return await redemption_records.record_failure(
+            work, discounts.why_none_applies(outcomes, work.stacking), base, customer
+        )
     ids = [new_id("r") for _ in applied]
     parent_id = new_id("r") if len(applied) > 1 else None
-    await work.run(
-        "UPDATE voucher SET redeemed_quantity = redeemed_quantity + 1, updated_at = $2 WHERE id = ANY($1)",
-        voucher_ids := [outcome.voucher["id"] for outcome in applied if outcome.voucher],
-        work.now,
-    )
+    applied = await _counted(work, applied)
     if session is not None:
-        await sessions.free(work, session.key, voucher_ids)
+        await sessions.free(work, session.key, [outcome.voucher["id"] for outcome in applied if outcome.voucher])
     saved = None
     if before is not None:
         saved = await _save_order(work, row, before, applied, ids, parent_id, wanted, customer)
     shown_order = render.order(saved) if saved is not None else None
     redemptions = [
-        await _record(work, outcome, identifier, base, customer, saved, shown_order, parent_id)
+        await redemption_records.record_success(
+            work, outcome, identifier, base, customer, saved, shown_order, parent_id
+        )
         for outcome, identifier in zip(applied, ids, strict=True)
     ]
     answer: dict[str, Any] = {"redemptions": redemptions}
@@ -101,7 +99,7 @@ async def redeem(work: Work, body: dict[str, Any]) -> dict[str, Any] | Failure:
             "related_object_type": "redemption",
             "related_object_id": parent_id,
         }
-        await insert(work, parent, "redemption", customer, saved, None)
+        await redemption_records.insert(work, parent, "redemption", customer, saved, None)
         answer["parent_redemption"] = parent
     if shown_order:
         answer["order"] = shown_order
@@ -115,6 +113,24 @@ async def redeem(work: Work, body: dict[str, Any]) -> dict[str, Any] | Failure:
         "inapplicable_redeemables": [each for each in others if each["status"] == "INAPPLICABLE"],
         "skipped_redeemables": [each for each in others if each["status"] == "SKIPPED"],
     }
+
+
+async def _counted(work: Work, applied: list[Outcome]) -> list[Outcome]:
+    """Count a use of each code; answers the outcomes with their codes as they are after it."""
+    used = [outcome.voucher["id"] for outcome in applied if outcome.voucher]
+    if not used:
+        return applied
+    rows = await work.all(
+        "UPDATE voucher SET redeemed_quantity = redeemed_quantity + 1, updated_at = $2 WHERE id = ANY($1) "
+        "RETURNING id, redeemed_quantity, updated_at",
+        used,
+        work.now,
+    )
+    after = {row["id"]: dict(row) for row in rows}
+    return [
+        replace(outcome, voucher={**outcome.voucher, **after[outcome.voucher["id"]]}) if outcome.voucher else outcome
+        for outcome in applied
+    ]
 
 
 async def _save_order(
@@ -164,187 +180,6 @@ async def _save_order(
     )
 
 
-def in_common(work: Work, customer: asyncpg.Record | None, metadata: dict[str, Any]) -> dict[str, Any]:
-    """What all redemptions of a request have in common."""
-    return {
-        "object": "redemption",
-        "date": iso(work.now),
-        "customer_id": customer["id"] if customer is not None else None,
-        "tracking_id": tracking_id(customer["source_id"] or customer["id"]) if customer is not None else None,
-        "metadata": metadata,
-        "channel": {"channel_id": work.call.app_id, "channel_type": "API"},
-        "customer": render.simple_customer(customer),
-        "redemption": None,
-    }
-
-
-async def _record(
-    work: Work,
-    outcome: Outcome,
-    identifier: str,
-    base: dict[str, Any],
-    customer: asyncpg.Record | None,
-    saved: asyncpg.Record | None,
-    shown_order: dict[str, Any] | None,
-    parent_id: str | None,
-) -> dict[str, Any]:
-    amounts = {name: value for name, value in (outcome.order or {}).items() if name.endswith("_amount")}
-    redemption = {
-        **base,
-        "id": identifier,
-        "redemption": parent_id,
-        "result": "SUCCESS",
-        "status": "SUCCEEDED",
-        # Each shows the order as it was after its own code.
-        "order": {**shown_order, **amounts} if shown_order else None,
-        "related_object_type": outcome.kind,
-    }
-    if outcome.tier is not None:
-        # Written before it is shown, for the tier's summary counts it.
-        redemption |= {"related_object_id": outcome.tier["id"], "voucher": None}
-        await insert(work, redemption, "redemption", customer, saved, None, parent_id, tier=outcome.tier)
-        tier = await promotion_tiers.found(work, outcome.tier["id"])
-        redemption["promotion_tier"] = promotion_tiers.shown(tier)
-        await work.run("UPDATE redemption SET doc = $2 WHERE id = $1", identifier, redemption)
-        stack = {"promotion_stack": stacks.simple(outcome.stack)} if outcome.stack is not None else {}
-        await announce(work, "redemption.succeeded", redemption, customer, None, tier=tier, **stack)
-        return redemption
-    if outcome.purchase is not None:
-        return await record_purchase(work, outcome.purchase, redemption, saved, parent_id)
-    voucher: render.Row = await vouchers.found(work, outcome.code)
-    redemption["related_object_id"] = voucher["id"]
-    if voucher["type"] == "GIFT_VOUCHER":
-        redemption |= {"amount": outcome.credits, "gift": {"amount": outcome.credits}}
-        if outcome.credits:
-            details: dict[str, Any] = {"redemption": {"id": identifier}}
-            if saved is not None:
-                details["order"] = {"id": saved["id"], "source_id": saved["source_id"]}
-            movement = await gifts.move(
-                work,
-                voucher,
-                -outcome.credits,
-                "CREDITS_REDEMPTION",
-                details=details,
-                order=shown_order,
-                redemption=dict(redemption),
-            )
-            voucher = movement.card
-    redemption["voucher"] = render.voucher(voucher, work.config.url)
-    await insert(work, redemption, "redemption", customer, saved, voucher, parent_id)
-    await announce(work, "redemption.succeeded", redemption, customer, voucher)
-    await referrals.by_redemption(work, voucher, redemption, customer)
-    return redemption
-
-
-async def record_purchase(
-    work: Work,
-    purchase: purchases.Purchase,
-    redemption: dict[str, Any],
-    saved: asyncpg.Record | None,
-    parent_id: str | None = None,
-) -> dict[str, Any]:
-    """Carry a purchase out: points, reward, redemption and what is told of them."""
-    redemption["related_object_id"] = purchase.card["id"]
-    bought = await purchases.pay(work, purchase, redemption, saved)
-    card = bought.movement.card
-    await insert(work, redemption, "redemption", purchase.holder, saved, card, parent_id)
-    await announce(work, "redemption.succeeded", redemption, purchase.holder, card)
-    await purchases.tell(work, bought, redemption)
-    return redemption
-
-
-async def record_failure(work: Work, failed: Outcome, base: dict[str, Any], customer: asyncpg.Record | None) -> Failure:
-    assert failed.error is not None
-    error = failed.error
-    key = "resource_not_found" if error.key == "not_found" else error.key
-    redemption = {
-        **base,
-        "id": new_id("rf"),
-        "result": "FAILURE",
-        "status": "FAILED",
-        "failure_code": key,
-        "failure_message": error.fields["message"],
-        "related_object_type": failed.kind,
-        "order": None,
-        "related_object_id": failed.voucher["id"] if failed.voucher else failed.code,
-        "voucher": render.voucher(failed.voucher, work.config.url) if failed.voucher else None,
-        **({"promotion_tier": promotion_tiers.shown(failed.tier)} if failed.tier is not None else {}),
-    }
-    await insert(work, redemption, "redemption", customer, None, failed.voucher, tier=failed.tier)
-    await announce(work, "redemption.failed", redemption, customer, failed.voucher, tier=failed.tier)
-    if error.key == "not_found":
-        return error
-    return Failure(
-        error.code,
-        error.key,
-        error.fields["message"],
-        error.fields["details"],
-        resource_id=str(redemption["id"]),
-        resource_type="redemption",
-        custom=error.custom,
-    )
-
-
-async def insert(
-    work: Work,
-    doc: dict[str, Any],
-    kind: str,
-    customer: asyncpg.Record | None,
-    saved: asyncpg.Record | None,
-    voucher: render.Row | None,
-    parent_id: str | None = None,
-    *,
-    tier: render.Row | None = None,
-) -> None:
-    used = tier if tier is not None else voucher
-    await work.run(
-        "INSERT INTO redemption "
-        "(id, object, status, parent_id, voucher_id, campaign_id, customer_id, order_id, doc, created_at, "
-        "promotion_tier_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
-        doc["id"],
-        kind,
-        doc["status"],
-        parent_id,
-        voucher["id"] if voucher else None,
-        used["campaign_id"] if used is not None else None,
-        customer["id"] if customer is not None else None,
-        saved["id"] if saved is not None else None,
-        doc,
-        work.now,
-        tier["id"] if tier is not None else None,
-    )
-
-
-async def announce(
-    work: Work,
-    kind: str,
-    redemption: dict[str, Any],
-    customer: asyncpg.Record | None,
-    voucher: render.Row | None,
-    *,
-    tier: render.Row | None = None,
-    **more: Any,
-) -> None:
-    used = tier if tier is not None else voucher
-    campaign = await campaigns.find(work, used["campaign_id"]) if used is not None and used["campaign_id"] else None
-    holder = await customers.find(work, voucher["holder_id"]) if voucher and voucher["holder_id"] else None
-    work.announce(
-        work.event(kind, redemption["id"], "evred"),
-        {
-            "customer": render.simple_customer(customer),
-            "order": redemption.get("order"),
-            "campaign": render.simple_campaign(campaign) if campaign else None,
-            "voucher": redemption.get("voucher"),
-            "holder": render.simple_customer(holder),
-            "promotion_tier": promotion_tiers.shown(tier) if tier is not None else None,
-            "redemption": redemption,
-            "created_at": redemption["date"],
-            **more,
-        },
-        lane=customer["id"] if customer is not None else None,
-    )
-
-
 @post("/redemptions", status_code=200)
 async def create_redemptions(request: AnyRequest, store: TheStore) -> dict[str, Any]:
     body = await read_object(request)
@@ -377,7 +212,7 @@ async def list_redemptions(request: AnyRequest, store: TheStore) -> dict[str, An
             *conditions,
         )
         total = await work.value(f"SELECT count(*) FROM redemption WHERE {where}", *conditions)
-    return render.old_list("redemptions", [row["doc"] for row in rows], total)
+    return lists.numbered("redemptions", [row["doc"] for row in rows], total)
 
 
 @get("/redemptions/{reference:str}")

@@ -11,7 +11,7 @@ import asyncpg
 from litestar import Router, delete, get, post
 from litestar.params import FromPath
 
-from app.sandbox import campaigns, customers, render, vouchers
+from app.sandbox import campaigns, customers, lists, render, vouchers
 from app.sandbox.clock import iso
 from app.sandbox.errors import Failure, NotEmulated, duplicate, invalid_payload, invalid_query, not_found
 from app.sandbox.fidelity import documented, inferred
@@ -174,7 +174,7 @@ async def list_holders(reference: FromPath[str], request: AnyRequest, store: The
     if after:
         place = next((place for place, each in enumerate(shown) if each["id"] == after), None)
         shown = shown[place + 1 :] if place is not None else []
-    return {**render.cursor_list(shown, limit), "total": total}
+    return {**lists.by_cursor(shown, limit), "total": total}
 
 
 @delete([f"{each}/{{holder:str}}" for each in _HOLDERS], status_code=204)

@@ -20,7 +20,7 @@ from app.sandbox import (
     customers,
     gifts,
     ledger,
-    publications,
+    publishing,
     referral_holders,
     referral_tiers,
     render,
@@ -109,7 +109,9 @@ async def by_event(work: Work, use: Used, friend: asyncpg.Record, event: dict[st
     voucher, program = use.voucher, use.campaign["doc"]["referral_program"]
     if program["conversion_event_type"] != BY_EVENT or program["custom_event"]["name"] != event["type"]:
         return
-    if not voucher["active"] or not voucher["campaign_active"] or validity.state(voucher["doc"], work.now) is not None:
+    if not voucher["active"] or not voucher["campaign_active"]:
+        return
+    if validity.state(voucher["doc"], work.now, work.config.time_zone) is not None:
         return
     related = [("voucher", voucher["id"]), ("campaign", use.campaign["id"])]
     if await conditions.refusal(work, related, Subject(friend, None, voucher, event=event["metadata"], lock=True)):
@@ -227,12 +229,12 @@ async def _card(
     """The customer's card of this campaign, locked; published where there is none, or where it must be a new one."""
     if campaign is None:
         return None
-    card = None if new else await publications.held(work, campaign, customer)
+    card = None if new else await publishing.held(work, campaign, customer)
     if card is not None:
         return await vouchers.found(work, card["code"], lock=True)
     try:
-        publications.refuse_inactive(work, campaign)
-        publication = await publications.publish_card(work, campaign, customer)
+        publishing.refuse_inactive(work, campaign)
+        publication = await publishing.publish_card(work, campaign, customer)
     except Failure:  # raised before anything is written
         return None
     return await vouchers.found(work, publication["vouchers_id"][0], lock=True)

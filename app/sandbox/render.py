@@ -1,10 +1,10 @@
-"""The API's objects, made from rows. Pure: rows in, JSON values out."""
+"""The API's objects, made from rows; loyalty and the catalogue have files of their own. Pure: JSON values out."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from app.sandbox.calendar_days import NEVER
+from app.sandbox import lists, render_loyalty
 from app.sandbox.clock import iso
 
 Row = Mapping[str, Any]
@@ -35,7 +35,7 @@ def customer(row: Row, summary: Row, cards: list[Row], cockpit: str, referrals: 
     came = [each for each in referrals if each["referee_id"] == row["id"]]
     campaigns: dict[str, dict[str, Any]] = {
         card["campaign"]: {
-            "points": card_balance(card),
+            "points": render_loyalty.card_balance(card),
             **({"loyalty_tier": card["tier_id"]} if card["tier_id"] else {}),
             "referred_customers": 0,
         }
@@ -100,7 +100,7 @@ def campaign(row: Row) -> dict[str, Any]:
     if "vouchers_count" in row:
         shown["vouchers_count"] = row["vouchers_count"]
     if "assignments" in row:
-        shown["validation_rules_assignments"] = listed(row["assignments"])
+        shown["validation_rules_assignments"] = lists.whole(row["assignments"])
     return shown
 
 
@@ -112,28 +112,6 @@ def simple_campaign(row: Row) -> dict[str, Any]:
     if voucher is None:  # a promotion has no codes
         return shown
     return {**shown, "voucher": {**voucher, "redemption": {**voucher["redemption"], "redeemed_quantity": 0}}}
-
-
-def card_balance(row: Row) -> int:
-    """What is left of all that a card ever got."""
-    return int(row["lifetime"] - row["expired"] - row["subtracted"] - row["redeemed"])
-
-
-def loyalty_card(row: Row) -> dict[str, Any]:
-    """`points` is what the card ever got; the balance is what is left of it; pending points are in neither."""
-    day = row["next_expiration_date"]
-    return {
-        "points": row["lifetime"],
-        "balance": card_balance(row),
-        **(
-            {"next_expiration_date": day.isoformat(), "next_expiration_points": row["next_expiration_points"]}
-            if day
-            else {}
-        ),
-        "pending_points": row["pending_points"] or 0,
-        "expired_points": row["expired"],
-        "subtracted_points": row["subtracted"],
-    }
 
 
 def gift(row: Row) -> dict[str, Any]:
@@ -163,7 +141,7 @@ def voucher(row: Row, url: str) -> dict[str, Any]:
         "type": row["type"],
         "discount": doc.get("discount"),
         "gift": gift(row) if row["type"] == "GIFT_VOUCHER" else None,
-        "loyalty_card": loyalty_card(row) if card else None,
+        "loyalty_card": render_loyalty.loyalty_card(row) if card else None,
         "start_date": doc.get("start_date"),
         "expiration_date": doc.get("expiration_date"),
         "validity_timeframe": doc.get("validity_timeframe"),
@@ -181,7 +159,7 @@ def voucher(row: Row, url: str) -> dict[str, Any]:
         "updated_at": iso(row["updated_at"]),
         "holder_id": row["holder_id"],
         **({"referrer_id": row["holder_id"]} if row["campaign_type"] == "REFERRAL_PROGRAM" else {}),
-        "validation_rules_assignments": listed(row.get("assignments", [])),
+        "validation_rules_assignments": lists.whole(row.get("assignments", [])),
         "redemption": {
             "quantity": row["quantity"],
             "redeemed_quantity": row["redeemed_quantity"],
@@ -196,20 +174,6 @@ def voucher(row: Row, url: str) -> dict[str, Any]:
             "url": f"{path}/publications?page=1&limit=10",
         },
         "object": "voucher",
-    }
-
-
-def balance(card: Row, points: int, operation: str) -> dict[str, Any]:
-    """The balance object after a movement of `points`; `card` carries the sums after it."""
-    sums = loyalty_card(card)
-    return {
-        "type": "loyalty_card",
-        "total": sums["points"],
-        "object": "balance",
-        "points": points,
-        "balance": sums["balance"],
-        "operation_type": operation,
-        "related_object": {"type": "voucher", "id": card["id"]},
     }
 
 
@@ -256,7 +220,7 @@ def promotion_tier(row: Row) -> dict[str, Any]:
             "orders": {"total_amount": row["orders_amount"], "total_discount_amount": row["orders_discount"]},
         },
         "object": "promotion_tier",
-        "validation_rule_assignments": listed(row.get("assignments", [])),
+        "validation_rule_assignments": lists.whole(row.get("assignments", [])),
         "category_id": row["doc"].get("category_id"),
         "categories": row.get("categories", []),
     }
@@ -279,18 +243,6 @@ def order(row: Row) -> dict[str, Any]:
     }
 
 
-def earning_rule(row: Row) -> dict[str, Any]:
-    return {
-        "id": row["id"],
-        "created_at": iso(row["created_at"]),
-        "updated_at": iso(row["updated_at"]),
-        **row["doc"],
-        "event": row["event"],
-        "active": row["active"],
-        "object": "earning_rule",
-    }
-
-
 def transaction(row: Row) -> dict[str, Any]:
     return {
         "id": row["id"],
@@ -304,146 +256,3 @@ def transaction(row: Row) -> dict[str, Any]:
         "related_transaction_id": row["related_id"],
         "created_at": iso(row["created_at"]),
     }
-
-
-def points_bucket(row: Row) -> dict[str, Any]:
-    return {
-        "id": row["id"],
-        "voucher_id": row["voucher_id"],
-        "campaign_id": row["campaign_id"],
-        "bucket": {"total_points": row["points"]},
-        "status": "ACTIVE",
-        **({"expires_at": row["expires_at"].isoformat()} if row["expires_at"] != NEVER else {}),
-        "created_at": iso(row["created_at"]),
-        **({"updated_at": iso(row["updated_at"])} if row["updated_at"] else {}),
-        "object": "loyalty_points_bucket",
-    }
-
-
-def pending_points(row: Row) -> dict[str, Any]:
-    return {
-        **{name: row[name] for name in ("id", "voucher_id", "campaign_id", "customer_id", "order_id", "points")},
-        "activates_at": row["activates_at"].isoformat(),
-        "details": row["details"],
-        "created_at": iso(row["created_at"]),
-        **({"updated_at": iso(row["updated_at"])} if row["updated_at"] else {}),
-    }
-
-
-def loyalty_tier(row: Row) -> dict[str, Any]:
-    """A tier; `row` may carry the days of the member who is in it."""
-    bounds = {"from": row["from_points"], **({"to": row["to_points"]} if row["to_points"] is not None else {})}
-    shown = {
-        "id": row["id"],
-        "name": row["name"],
-        "campaign_id": row["campaign_id"],
-        **row["doc"],
-        "created_at": iso(row["created_at"]),
-        "updated_at": iso(row["updated_at"]),
-        "config": {"points": bounds},
-        "points": bounds,
-        "object": "loyalty_tier",
-    }
-    if "member_since" in row:
-        days = {name: row[name].isoformat() for name in ("start_date", "expiration_date") if row[name]}
-        shown["expiration"] = {
-            "customer_id": row["holder_id"],
-            "campaign_id": row["campaign_id"],
-            "tier_id": row["id"],
-            **days,
-            "created_at": iso(row["member_since"]),
-            **({"updated_at": iso(row["member_updated_at"])} if row["member_updated_at"] else {}),
-        }
-    return shown
-
-
-def reward(row: Row) -> dict[str, Any]:
-    return {
-        "id": row["id"],
-        "name": row["name"],
-        "stock": row["stock"],
-        "redeemed": row["redeemed"] or None,
-        **row["doc"],
-        "type": row["type"],
-        "created_at": iso(row["created_at"]),
-        "updated_at": iso(row["updated_at"]),
-        "object": "reward",
-    }
-
-
-def reward_assignment(row: Row) -> dict[str, Any]:
-    return {
-        "id": row["id"],
-        "reward_id": row["reward_id"],
-        "related_object_id": row["campaign_id"],
-        "related_object_type": "campaign",
-        **_price(row),
-        "created_at": iso(row["created_at"]),
-        "updated_at": iso(row["updated_at"]),
-        "object": "reward_assignment",
-    }
-
-
-def _price(assignment: Row) -> dict[str, Any]:
-    """What a reward costs; one that orders are paid with has no price."""
-    if assignment["points"] is None:
-        return {}
-    by_itself = {"auto_redeem": True} if assignment["auto_redeem"] else {}
-    return {"parameters": {"loyalty": {"points": assignment["points"], **by_itself}}}
-
-
-def product(row: Row) -> dict[str, Any]:
-    return {
-        "id": row["id"],
-        "source_id": row["source_id"],
-        **row["doc"],
-        "created_at": iso(row["created_at"]),
-        "updated_at": iso(row["updated_at"]),
-        "object": "product",
-    }
-
-
-def sku(row: Row) -> dict[str, Any]:
-    return {
-        "id": row["id"],
-        "source_id": row["source_id"],
-        "product_id": row["product_id"],
-        **row["doc"],
-        "created_at": iso(row["created_at"]),
-        "updated_at": iso(row["updated_at"]),
-        "object": "sku",
-    }
-
-
-def product_collection(row: Row) -> dict[str, Any]:
-    return {
-        "id": row["id"],
-        "name": row["name"],
-        "type": row["type"],
-        **row["doc"],
-        "created_at": iso(row["created_at"]),
-        **({"updated_at": iso(row["updated_at"])} if row["updated_at"] else {}),
-        "object": "products_collection",
-    }
-
-
-def empty_list() -> dict[str, Any]:
-    return {"object": "list", "data_ref": "data", "data": [], "total": 0}
-
-
-def listed(rows: list[Any]) -> dict[str, Any]:
-    """All of a short list."""
-    return {**empty_list(), "data": rows, "total": len(rows)}
-
-
-def old_list(data_ref: str, rows: list[Any], total: int) -> dict[str, Any]:
-    """The older form of a list, paged by number."""
-    return {"object": "list", "data_ref": data_ref, data_ref: rows, "total": total}
-
-
-def cursor_list(rows: list[dict[str, Any]], limit: int) -> dict[str, Any]:
-    """The newer form of a list; `rows` has one more than asked for where there are more."""
-    shown: dict[str, Any] = {"object": "list", "data_ref": "data", "data": rows[:limit], "has_more": len(rows) > limit}
-    if len(rows) > limit:
-        shown["more_starting_after"] = rows[limit - 1]["id"]
-    return shown

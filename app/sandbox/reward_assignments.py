@@ -12,7 +12,16 @@ import asyncpg
 from litestar import Router, delete, get, post, put
 from litestar.params import FromPath
 
-from app.sandbox import auto_redeem, campaigns, conditions, render, rewards
+from app.sandbox import (
+    auto_redeem,
+    campaigns,
+    conditions,
+    lists,
+    render,
+    render_loyalty,
+    rewards,
+    validation_rule_assignments,
+)
 from app.sandbox.errors import Failure, duplicate, invalid_payload, not_found
 from app.sandbox.fidelity import documented, inferred
 from app.sandbox.ids import new_id
@@ -48,8 +57,8 @@ async def _found(
 
 
 async def _shown(work: Work, row: asyncpg.Record) -> dict[str, Any]:
-    rules = await conditions.assigned(work, "reward_assignment", row["id"])
-    return {**render.reward_assignment(row), "validation_rules_assignments": rules}
+    rules = await validation_rule_assignments.assigned(work, "reward_assignment", row["id"])
+    return {**render_loyalty.assignment(row), "validation_rules_assignments": rules}
 
 
 def _price(body: dict[str, Any], kind: str, before: asyncpg.Record | None = None) -> tuple[int | None, bool]:
@@ -101,8 +110,8 @@ def _one_by_itself() -> Failure:
 def _tell(work: Work, what: str, row: asyncpg.Record, reward: asyncpg.Record, campaign: asyncpg.Record) -> None:
     data = {
         "campaign": render.simple_campaign(campaign),
-        "reward": render.reward(reward),
-        "reward_assignment": render.reward_assignment(row),
+        "reward": render_loyalty.reward(reward),
+        "reward_assignment": render_loyalty.assignment(row),
     }
     work.announce(work.event(f"campaign.reward.assignment.{what}", campaign["id"], "evcam"), data)
 
@@ -169,8 +178,8 @@ async def _listed(work: Work, request: AnyRequest, campaign: str, wanted: str | 
         program["id"],
         wanted,
     )
-    shown = [render.reward_assignment(each) for each in rows[offset : offset + limit]]
-    return render.old_list("data", shown, len(rows))
+    shown = [render_loyalty.assignment(each) for each in rows[offset : offset + limit]]
+    return lists.numbered("data", shown, len(rows))
 
 
 @get("/loyalties/{campaign:str}/rewards")
@@ -193,14 +202,14 @@ async def list_assignments(campaign: FromPath[str], request: AnyRequest, store: 
 )
 async def get_assignment(campaign: FromPath[str], assignment: FromPath[str], store: TheStore) -> dict[str, Any]:
     async with store.work() as work:
-        return render.reward_assignment(await _found(work, assignment, campaign=campaign))
+        return render_loyalty.assignment(await _found(work, assignment, campaign=campaign))
 
 
 @get("/loyalties/{campaign:str}/reward-assignments/{assignment:str}/reward")
 async def get_assigned_reward(campaign: FromPath[str], assignment: FromPath[str], store: TheStore) -> dict[str, Any]:
     async with store.work() as work:
         row = await _found(work, assignment, campaign=campaign)
-        return render.reward(await rewards.found(work, row["reward_id"]))
+        return render_loyalty.reward(await rewards.found(work, row["reward_id"]))
 
 
 @put("/loyalties/{campaign:str}/rewards/{assignment:str}")
@@ -235,14 +244,14 @@ async def list_assignments_of_reward(reward: FromPath[str], request: AnyRequest,
         rows = await work.all(
             "SELECT * FROM reward_assignment WHERE reward_id = $1 ORDER BY created_at DESC, id DESC", row["id"]
         )
-    shown = [render.reward_assignment(each) for each in rows[offset : offset + limit]]
-    return render.old_list("data", shown, len(rows))
+    shown = [render_loyalty.assignment(each) for each in rows[offset : offset + limit]]
+    return lists.numbered("data", shown, len(rows))
 
 
 @get("/rewards/{reward:str}/assignments/{assignment:str}")
 async def get_assignment_of_reward(reward: FromPath[str], assignment: FromPath[str], store: TheStore) -> dict[str, Any]:
     async with store.work() as work:
-        return render.reward_assignment(await _found(work, assignment, reward=reward))
+        return render_loyalty.assignment(await _found(work, assignment, reward=reward))
 
 
 @put("/rewards/{reward:str}/assignments/{assignment:str}")

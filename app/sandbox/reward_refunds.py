@@ -11,7 +11,7 @@ from typing import Any
 
 import asyncpg
 
-from app.sandbox import campaigns, customers, gifts, ledger, render, vouchers
+from app.sandbox import campaigns, customers, gifts, ledger, render, render_loyalty, vouchers
 from app.sandbox.clock import iso
 from app.sandbox.fidelity import documented, inferred
 from app.sandbox.work import Work
@@ -60,7 +60,7 @@ async def give_back(
             customer,
             redemption=doc,
             rollback=dict(rollback),
-            reward=render.reward(there) if there is not None else None,
+            reward=render_loyalty.reward(there) if there is not None else None,
             order=render.order(saved) if saved is not None else None,
         ),
         lane=customer["id"] if customer is not None else card["id"],
@@ -85,7 +85,7 @@ async def _take_back(work: Work, row: asyncpg.Record, details: dict[str, Any]) -
         if left > 0:
             await gifts.move(work, card, -left, "CREDITS_REMOVAL", details=details, source="Automation")
     elif card["type"] == "LOYALTY_CARD":
-        await _points_off(work, card, min(row["balance"], render.card_balance(card)), details)
+        await _points_off(work, card, min(row["balance"], render_loyalty.card_balance(card)), details)
         return  # the holder stays a member
     if row["published"] and card["active"] and not card["redeemed_quantity"]:
         await work.run("UPDATE voucher SET active = false, updated_at = $2 WHERE id = $1", card["id"], work.now)

@@ -11,7 +11,7 @@ import asyncpg
 from litestar import Router, delete, get, post, put
 from litestar.params import FromPath
 
-from app.sandbox import campaigns, products, render, skus
+from app.sandbox import campaigns, lists, products, render_loyalty, skus
 from app.sandbox.errors import Failure, invalid_payload, not_found
 from app.sandbox.fidelity import documented, inferred
 from app.sandbox.ids import new_id
@@ -42,7 +42,7 @@ async def found(work: Work, reference: str, *, lock: bool = False) -> asyncpg.Re
 def of(assignment: asyncpg.Record) -> dict[str, Any]:
     """The reward of an assignment that was read together with it."""
     times = {name: assignment[f"reward_{name}"] for name in ("created_at", "updated_at")}
-    return render.reward({**assignment, "id": assignment["reward_id"], **times})
+    return render_loyalty.reward({**assignment, "id": assignment["reward_id"], **times})
 
 
 async def parameters_of(work: Work, body: dict[str, Any], kind: str | None = None) -> tuple[str, dict[str, Any]]:
@@ -134,7 +134,7 @@ async def create_reward(request: AnyRequest, store: TheStore) -> dict[str, Any]:
             work.now,
         )
         assert row is not None
-        return render.reward(row)
+        return render_loyalty.reward(row)
 
 
 @get("/rewards")
@@ -150,13 +150,13 @@ async def list_rewards(request: AnyRequest, store: TheStore) -> dict[str, Any]:
             offset,
         )
         total = await work.value(f"SELECT count(*) FROM reward WHERE {where}", assignment)  # noqa: S608
-    return render.old_list("data", [render.reward(row) for row in rows], total)
+    return lists.numbered("data", [render_loyalty.reward(row) for row in rows], total)
 
 
 @get("/rewards/{reference:str}")
 async def get_reward(reference: FromPath[str], store: TheStore) -> dict[str, Any]:
     async with store.work() as work:
-        return render.reward(await found(work, reference))
+        return render_loyalty.reward(await found(work, reference))
 
 
 @put("/rewards/{reference:str}")
@@ -181,7 +181,7 @@ async def update_reward(reference: FromPath[str], request: AnyRequest, store: Th
             work.now,
         )
         assert changed is not None
-        return render.reward(changed)
+        return render_loyalty.reward(changed)
 
 
 async def _refuse_own_points(work: Work, identifier: str, parameters: dict[str, Any]) -> None:

@@ -17,7 +17,7 @@ from app.sandbox import (
     gifts,
     orders,
     promotion_tiers,
-    redemptions,
+    redemption_records,
     render,
     reward_refunds,
     vouchers,
@@ -92,8 +92,8 @@ async def roll_back(
         tier = await promotion_tiers.find(work, each["promotion_tier_id"]) if each["promotion_tier_id"] else None
         if tier is not None:
             rollback["promotion_tier"] = promotion_tiers.shown(tier)
-        await redemptions.insert(work, rollback, "redemption_rollback", customer, saved, voucher, tier=tier)
-        await redemptions.announce(
+        await redemption_records.insert(work, rollback, "redemption_rollback", customer, saved, voucher, tier=tier)
+        await redemption_records.announce(
             work,
             "redemption.rollback.succeeded",
             each["doc"],  # as it was; what became of it is in the rollback
@@ -109,7 +109,7 @@ async def roll_back(
     answer: dict[str, Any] = {"rollbacks": rollbacks}
     if children:
         parent = _rollback_of(work, row, own, reason, shown_order)
-        await redemptions.insert(work, parent, "redemption_rollback", customer, saved, None)
+        await redemption_records.insert(work, parent, "redemption_rollback", customer, saved, None)
         answer["parent_rollback"] = parent
     return {**answer, **({"order": shown_order} if shown_order else {})}
 

@@ -16,7 +16,8 @@ from litestar.params import FromPath
 
 from app.sandbox import customers, filter_fields, list_filters, membership
 from app.sandbox.clock import iso
-from app.sandbox.earning import SEGMENT_ENTERED, earn
+from app.sandbox.earning import earn
+from app.sandbox.earning_rule_definitions import SEGMENT_ENTERED
 from app.sandbox.errors import NotEmulated, invalid_payload, not_found
 from app.sandbox.fidelity import documented, inferred
 from app.sandbox.ids import new_id

@@ -12,7 +12,7 @@ import asyncpg
 from litestar import Router, delete, get, post, put
 from litestar.params import FromPath
 
-from app.sandbox import products, render
+from app.sandbox import lists, products, render_catalogue
 from app.sandbox.errors import not_found
 from app.sandbox.fidelity import documented, inferred
 from app.sandbox.ids import new_id
@@ -99,7 +99,7 @@ async def create_sku(product: FromPath[str], request: AnyRequest, store: TheStor
     body = await read_object(request)
     doc, identifier, source_id = read(body), text(body, "id"), text(body, "source_id", longest=500) or None
     async with store.work() as work:
-        return render.sku(await upsert(work, await products.found(work, product), source_id, doc, identifier))
+        return render_catalogue.sku(await upsert(work, await products.found(work, product), source_id, doc, identifier))
 
 
 @get("/products/{product:str}/skus")
@@ -117,13 +117,13 @@ async def list_skus(product: FromPath[str], request: AnyRequest, store: TheStore
             f"SELECT * FROM sku WHERE {where} ORDER BY {sorting} LIMIT $4 OFFSET $5", *conditions, limit, offset
         )
         total = await work.value(f"SELECT count(*) FROM sku WHERE {where}", *conditions)
-    return render.old_list("skus", [render.sku(row) for row in rows], total)
+    return lists.numbered("skus", [render_catalogue.sku(row) for row in rows], total)
 
 
 @get("/skus/{reference:str}")
 async def get_sku(reference: FromPath[str], store: TheStore) -> dict[str, Any]:
     async with store.work() as work:
-        return render.sku(await found(work, reference))
+        return render_catalogue.sku(await found(work, reference))
 
 
 @put("/products/{product:str}/skus/{reference:str}")
@@ -133,7 +133,9 @@ async def update_sku(
     doc = read(await read_object(request))
     async with store.work() as work:
         parent = await products.found(work, product)
-        return render.sku(await change(work, await found(work, reference, product=parent["id"], lock=True), doc))
+        return render_catalogue.sku(
+            await change(work, await found(work, reference, product=parent["id"], lock=True), doc)
+        )
 
 
 @delete("/products/{product:str}/skus/{reference:str}", status_code=204)

@@ -18,7 +18,7 @@ from litestar.di import NamedDependency
 
 from app.db.migrate import create_database
 from app.errors import SettingError
-from app.sandbox import entries, outbox, stacking
+from app.sandbox import activity_entries, outbox, stacking
 from app.sandbox.clock import Clock
 from app.sandbox.config import SandboxConfig
 from app.sandbox.faults import Faults
@@ -83,7 +83,7 @@ class Store:
             await self.before_commit(work)
             if work.announced:
                 await outbox.write(work, self._webhooks, self.project_id)
-                await entries.write(work)
+                await activity_entries.write(work)
         if work.announced:
             self.wake()
 

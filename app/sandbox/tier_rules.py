@@ -13,11 +13,11 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Any
 
-from app.sandbox.calendar_days import NEVER, PERIODS, add_months, next_period, period_end, period_start
+from app.sandbox.calendar_days import NEVER, PERIODS, add_days, add_months, next_period, period_end, period_start
 from app.sandbox.errors import NotEmulated, invalid_payload
 from app.sandbox.fidelity import documented, inferred
-from app.sandbox.read import mapping, one_of, text
-from app.sandbox.windows import read_duration
+from app.sandbox.read import mapping, one_of
+from app.sandbox.validity import duration, duration_text
 
 BY_BALANCE: dict[str, Any] = {
     "qualification_type": "BALANCE",
@@ -46,8 +46,7 @@ def read(body: dict[str, Any]) -> dict[str, Any] | None:
     expiration = mapping(given, "expiration_date", at=at)
     at_end = f"{at}.expiration_date"
     end: dict[str, Any] = {"type": one_of(expiration, "type", ends, at=at_end) or ends[0]}
-    if (extend := text(expiration, "extend", at=at_end)) is not None:
-        read_duration(extend, f"{at_end}.extend")
+    if (extend := duration_text(expiration, "extend", at_end)) is not None:
         end["extend"] = extend
     elif end["type"] == "CUSTOM":
         raise invalid_payload(f"Property {at_end} should have required property 'extend'")
@@ -109,13 +108,12 @@ def term(settings: Mapping[str, Any], start: date) -> date | None:
         period = settings["qualification_period"]
         day = period_end(start if rule["type"] == "END_OF_PERIOD" else next_period(start, period), period)
     if extend := rule.get("extend"):
-        months, rest = read_duration(extend, ".extend")
-        if months and rule["type"] != "CUSTOM":  # an end of a month put off by a month is an end of a month
-            day = add_months(day + timedelta(days=1), months)
-            day = day if day == NEVER else day - timedelta(days=1)
+        longer = duration(extend)
+        if longer.months and rule["type"] != "CUSTOM":  # an end of a month put off by a month is an end of a month
+            day = add_days(add_months(add_days(day, 1), longer.months), -1)
         else:
-            day = add_months(day, months)
-        day = day if day == NEVER else day + timedelta(days=rest.days)
+            day = add_months(day, longer.months)
+        day = add_days(day, longer.rest.days)
     if rounding := rule.get("rounding"):
         day = period_end(day, rounding["type"])
     return None if day == NEVER else day

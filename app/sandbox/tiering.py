@@ -5,7 +5,7 @@ from typing import Any
 
 import asyncpg
 
-from app.sandbox import calculation, render
+from app.sandbox import earning_calculation, render
 from app.sandbox.work import Work
 
 OF_CARD = """
@@ -28,7 +28,7 @@ def mapping_of(tier: render.Row | None, kind: str, identifier: str) -> Mapping[s
 
 def price(tier: render.Row | None, assignment: render.Row) -> int:
     """What a reward costs the holder of a card."""
-    return calculation.mapped(assignment["points"], mapping_of(tier, "rewards", assignment["id"]))
+    return earning_calculation.mapped(assignment["points"], mapping_of(tier, "rewards", assignment["id"]))
 
 
 def named(tier: render.Row | None) -> dict[str, str] | None:

@@ -14,7 +14,19 @@ import asyncpg
 from litestar import Router, get, post
 from litestar.params import FromPath
 
-from app.sandbox import campaigns, customers, earning, ledger, render, rewards, tier_rules, tiering, vouchers
+from app.sandbox import (
+    campaigns,
+    customers,
+    earning,
+    ledger,
+    lists,
+    render,
+    render_loyalty,
+    rewards,
+    tier_rules,
+    tiering,
+    vouchers,
+)
 from app.sandbox.calendar_days import midnight
 from app.sandbox.clock import iso
 from app.sandbox.errors import invalid_payload, not_found
@@ -76,7 +88,7 @@ async def settle(work: Work, card: render.Row) -> None:
 async def _points(work: Work, card: render.Row, settings: dict[str, Any]) -> tuple[int, int]:
     """The balance; or what was collected in this period, and in the one before."""
     if not tier_rules.by_period(settings):
-        return render.card_balance(card), 0
+        return render_loyalty.card_balance(card), 0
     zone = work.config.time_zone
     this, earlier = (midnight(day, zone) for day in tier_rules.periods(settings, ledger.today(work)))
     row = await work.one(
@@ -120,11 +132,11 @@ async def _tell(work: Work, card: render.Row, by_id: dict[str, asyncpg.Record], 
     }
     if what in {"upgraded", "downgraded"}:
         data |= {
-            "loyalty_tier_from": render.loyalty_tier(by_id[str(before)]),
-            "loyalty_tier_to": render.loyalty_tier(tier),
+            "loyalty_tier_from": render_loyalty.tier(by_id[str(before)]),
+            "loyalty_tier_to": render_loyalty.tier(tier),
         }
     else:
-        data["loyalty_tier"] = render.loyalty_tier(tier)
+        data["loyalty_tier"] = render_loyalty.tier(tier)
     event = work.event(f"customer.loyalty.tier.{what}", holder["id"])
     work.announce(event, {**data, "created_at": iso(work.now)})
     await earning.earn(work, holder, event.type, event, tier=tier)
@@ -175,7 +187,7 @@ async def create_tiers(campaign: FromPath[str], request: AnyRequest, store: TheS
             )
             for tier in wanted
         ]
-        shown = [render.loyalty_tier(each) for each in made if each is not None]
+        shown = [render_loyalty.tier(each) for each in made if each is not None]
         for each in shown:
             work.announce(
                 work.event("campaign.loyalty_tier.created", row["id"], "evcam"),
@@ -243,7 +255,7 @@ async def list_tiers(campaign: FromPath[str], request: AnyRequest, store: TheSto
     async with store.work() as work:
         row = await campaigns.found(work, campaign, LOYALTY)
         rows = await work.all(f"SELECT * FROM loyalty_tier WHERE campaign_id = $1 ORDER BY {sorting}", row["id"])
-    return render.old_list("data", [render.loyalty_tier(each) for each in rows[offset : offset + limit]], len(rows))
+    return lists.numbered("data", [render_loyalty.tier(each) for each in rows[offset : offset + limit]], len(rows))
 
 
 async def _found(work: Work, campaign: str, tier: str) -> asyncpg.Record:
@@ -257,7 +269,7 @@ async def _found(work: Work, campaign: str, tier: str) -> asyncpg.Record:
 @get(_ALL + "/{tier:str}")
 async def get_tier(campaign: FromPath[str], tier: FromPath[str], store: TheStore) -> dict[str, Any]:
     async with store.work() as work:
-        return render.loyalty_tier(await _found(work, campaign, tier))
+        return render_loyalty.tier(await _found(work, campaign, tier))
 
 
 @get(_ALL + "/{tier:str}/earning-rules")
@@ -270,7 +282,9 @@ async def list_rules_of_tier(
         rows = await work.all(
             "SELECT * FROM earning_rule WHERE campaign_id = $1 ORDER BY created_at, id", row["campaign_id"]
         )
-    return render.old_list("data", [render.earning_rule(each) for each in rows[offset : offset + limit]], len(rows))
+    return lists.numbered(
+        "data", [render_loyalty.earning_rule(each) for each in rows[offset : offset + limit]], len(rows)
+    )
 
 
 @get(_ALL + "/{tier:str}/rewards")
@@ -282,10 +296,10 @@ async def list_rewards_of_tier(
         row = await _found(work, campaign, tier)
         rows = await work.all(f"{rewards.ASSIGNED} ORDER BY a.created_at, a.id", row["campaign_id"])
     shown = [
-        {"reward": rewards.of(each), "assignment": render.reward_assignment(each), "object": "loyalty_tier_reward"}
+        {"reward": rewards.of(each), "assignment": render_loyalty.assignment(each), "object": "loyalty_tier_reward"}
         for each in rows
     ]
-    return render.old_list("data", shown[offset : offset + limit], len(shown))
+    return lists.numbered("data", shown[offset : offset + limit], len(shown))
 
 
 @get(["/loyalties/members/{reference:str}/tiers", "/loyalties/{campaign:str}/members/{reference:str}/tiers"])
@@ -293,8 +307,8 @@ async def list_tiers_of_member(reference: FromPath[str], request: AnyRequest, st
     async with store.work() as work:
         card = await member(work, reference, request.path_params.get("campaign"))
         tier = await tiering.of_card(work, card)
-    shown = [render.loyalty_tier(tier)] if tier is not None else []
-    return render.old_list("data", shown, len(shown))
+    shown = [render_loyalty.tier(tier)] if tier is not None else []
+    return lists.numbered("data", shown, len(shown))
 
 
 router = Router(

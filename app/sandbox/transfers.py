@@ -10,7 +10,7 @@ from typing import Any
 from litestar import Router, post
 from litestar.params import FromPath
 
-from app.sandbox import campaigns, ledger, render, vouchers
+from app.sandbox import campaigns, ledger, render, render_loyalty, vouchers
 from app.sandbox.errors import Failure, invalid_payload
 from app.sandbox.fidelity import documented, inferred
 from app.sandbox.ids import new_id
@@ -85,7 +85,7 @@ async def _transfer(
     work: Work, cards: dict[str, render.Row], source_id: str, target_id: str, wanted: dict[str, Any]
 ) -> None:
     source, target, points = cards[source_id], cards[target_id], wanted["points"]
-    if render.card_balance(source) < points:
+    if render_loyalty.card_balance(source) < points:
         raise Failure(400, "loyalty_card_points_exceeded", "loyalty card points exceeded", source["code"])
     out, into = new_id("vtx"), new_id("vtx")
     given = {name: wanted[name] for name in ("source_id", "reason")}

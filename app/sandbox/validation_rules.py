@@ -7,22 +7,22 @@ at once.
 
 # ruff: noqa: S608 - what is put together here are constants and columns of an allow-list; values are parameters
 
-from datetime import datetime
 from typing import Any
 
 import asyncpg
 from litestar import Router, delete, get, post, put
 from litestar.params import FromPath
 
-from app.sandbox import conditions, rule_assignments, rule_definitions
-from app.sandbox.clock import iso, parse_time
-from app.sandbox.errors import NotEmulated, invalid_payload, invalid_query, not_found
+from app.sandbox import conditions, validation_rule_assignments, validation_rule_definitions
+from app.sandbox.clock import iso
+from app.sandbox.errors import NotEmulated, invalid_payload, not_found
 from app.sandbox.fidelity import documented
 from app.sandbox.ids import new_id
 from app.sandbox.read import (
     AnyRequest,
     argument,
     flag,
+    moment,
     one_of,
     order,
     page,
@@ -30,8 +30,8 @@ from app.sandbox.read import (
     required_text,
     text,
 )
-from app.sandbox.rule_assignments import rule_shown
 from app.sandbox.store import TheStore
+from app.sandbox.validation_rule_assignments import rule_shown
 from app.sandbox.work import Work
 
 _RELATED = {
@@ -74,7 +74,7 @@ async def create_rule(request: AnyRequest, store: TheStore) -> dict[str, Any]:
         "applicable_to": {"excluded": [], "included": [], "included_all": False},
         "type": "expression",
         "context_type": "global",
-        **rule_definitions.read(body),
+        **validation_rule_definitions.read(body),
     }
     async with store.work() as work:
         row = await work.one(
@@ -90,19 +90,11 @@ async def create_rule(request: AnyRequest, store: TheStore) -> dict[str, Any]:
 async def list_rules(request: AnyRequest, store: TheStore) -> dict[str, Any]:
     limit, offset = page(request)
     sorting = order(request, {"created_at": "created_at", "updated_at": "updated_at", "name": "name"}, "-created_at")
-    since = [_moment(request, name) for name in ("start_date", "end_date")]
+    since = [moment(request, name) for name in ("start_date", "end_date")]
     async with store.work() as work:
         rows = await work.all(f"{_COUNTED} WHERE {_SINCE} ORDER BY {sorting} LIMIT $3 OFFSET $4", *since, limit, offset)
         total = await work.value(f"SELECT count(*) FROM validation_rule WHERE {_SINCE}", *since)
     return {"object": "list", "data_ref": "data", "data": [rule_shown(row) for row in rows], "total": total}
-
-
-def _moment(request: AnyRequest, name: str) -> datetime | None:
-    given = argument(request, name)
-    try:
-        return parse_time(given) if given is not None else None
-    except ValueError as error:
-        raise invalid_query(f"Property .{name} cannot be recognized as a ISO-8601 compliant date") from error
 
 
 @get("/validation-rules/{rule:str}")
@@ -116,14 +108,14 @@ async def update_rule(rule: FromPath[str], request: AnyRequest, store: TheStore)
     body = await read_object(request)
     if "name" in body:
         required_text(body, "name", longest=500)
-    changes = rule_definitions.read(body)
+    changes = validation_rule_definitions.read(body)
     async with store.work() as work:
-        row = await rule_assignments.rule_found(work, rule, lock=True)
+        row = await validation_rule_assignments.rule_found(work, rule, lock=True)
         doc = {**row["doc"], **changes}
         for kind in await work.all(
             "SELECT DISTINCT related_object_type AS name FROM validation_rule_assignment WHERE rule_id = $1", rule
         ):
-            rule_assignments.refuse_misplaced(doc, kind["name"])
+            validation_rule_assignments.refuse_misplaced(doc, kind["name"])
         await work.run(
             "UPDATE validation_rule SET name = $2, doc = $3, updated_at = $4 WHERE id = $1",
             *(rule, body.get("name", row["name"]), doc, work.now),
@@ -134,7 +126,7 @@ async def update_rule(rule: FromPath[str], request: AnyRequest, store: TheStore)
 @delete("/validation-rules/{rule:str}", status_code=204)
 async def delete_rule(rule: FromPath[str], store: TheStore) -> None:
     async with store.work() as work:
-        row = await rule_assignments.rule_found(work, rule, lock=True)
+        row = await validation_rule_assignments.rule_found(work, rule, lock=True)
         await work.run(
             "UPDATE earning_rule SET doc = doc || $2 WHERE doc ->> 'validation_rule_id' = $1",
             *(rule, {"validation_rule_id": None}),
@@ -148,13 +140,15 @@ async def create_assignment(rule: FromPath[str], request: AnyRequest, store: The
     body = await read_object(request)
     kind, identifier = _related(body)
     async with store.work() as work:
-        await rule_assignments.rule_found(work, rule)
+        await validation_rule_assignments.rule_found(work, rule)
         if kind not in _RELATED:
             raise NotEmulated(f"A validation rule assigned to a {kind.replace('_', ' ')}")
         known = await work.value(_RELATED[kind], identifier)
         if known is None:
             raise not_found(kind, identifier)
-        return rule_assignments.shown(await conditions.assign(work, rule, kind, known, force=flag(request, "force")))
+        return validation_rule_assignments.shown(
+            await conditions.assign(work, rule, kind, known, force=flag(request, "force"))
+        )
 
 
 def _related(body: dict[str, Any]) -> tuple[str, str]:
@@ -162,7 +156,7 @@ def _related(body: dict[str, Any]) -> tuple[str, str]:
     for kind in ("voucher", "campaign"):
         if (older := text(body, kind)) is not None:
             return kind, older
-    kind = one_of(body, "related_object_type", rule_assignments.KINDS) or "voucher"
+    kind = one_of(body, "related_object_type", validation_rule_assignments.KINDS) or "voucher"
     if body.get("related_object_id") is None:
         raise invalid_payload("Payload should have required property 'related_object_id'")
     return kind, required_text(body, "related_object_id")
@@ -194,7 +188,7 @@ async def _assignments(request: AnyRequest, store: TheStore, rule: str | None, r
             *(rule, related, limit, offset),
         )
         total = await work.value(f"SELECT count(*) FROM validation_rule_assignment WHERE {where}", rule, related)
-    data = [rule_assignments.shown(row) for row in rows]
+    data = [validation_rule_assignments.shown(row) for row in rows]
     return {"object": "list", "data_ref": "data", "data": data, "total": total}
 
 

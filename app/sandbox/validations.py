@@ -8,10 +8,11 @@ from typing import Any
 
 from litestar import Router, post
 
-from app.sandbox import customers, order_items, orders, render, sessions, stacking
-from app.sandbox.discounts import Outcome, all_together, evaluate, read_redeemables
+from app.sandbox import customers, lists, order_items, orders, redeemables, sessions, stacking
+from app.sandbox.discounts import all_together, evaluate
 from app.sandbox.ids import new_id, tracking_id
 from app.sandbox.read import AnyRequest, mapping, read_object, text
+from app.sandbox.redeemables import Outcome
 from app.sandbox.store import TheStore
 
 
@@ -23,7 +24,7 @@ async def validate(request: AnyRequest, store: TheStore) -> dict[str, Any]:
     wanted = orders.read(given, ".order")
     customer_given = mapping(body, "customer")
     async with store.work() as work:
-        wanted_redeemables = read_redeemables(body, work.stacking)
+        wanted_redeemables = redeemables.read(body, work.stacking)
         reference = text(customer_given, "id") or text(customer_given, "source_id")
         customer = await customers.find(work, reference) if reference else None
         # A known order is taken as it is stored; what the request says about it does not count.
@@ -94,8 +95,8 @@ def effect_shown(
     assert row is not None
     return {
         **({"order": order_shown(outcome.order, customer_id, items=items)} if outcome.order else {}),
-        "applicable_to": render.listed(list(outcome.applicability.included)),
-        "inapplicable_to": render.listed(list(outcome.applicability.excluded)),
+        "applicable_to": lists.whole(list(outcome.applicability.included)),
+        "inapplicable_to": lists.whole(list(outcome.applicability.excluded)),
         "result": outcome.result,
         "metadata": row["doc"].get("metadata", {}),
         "categories": stacking.marked(outcome.categories, rules),

@@ -1,15 +1,19 @@
 """When something is valid: between two dates, on some days of the week, at some hours, in a recurring time frame.
 
 documented: the fields, days from 0 (Sunday), a time frame needs a `start_date`, `activity_duration_after_publishing`.
-inferred: hours and days are those of UTC; a time frame's duration begins at `start_date` and after every interval; the
-duration after publishing sets both dates of a voucher and never prolongs its expiration date.
+inferred: hours and days are those of the project's time zone; all that is given must hold; the moment at which
+something ends is not in it, whether a date or an hour; a time frame's duration begins at `start_date` and after every
+interval; the duration after publishing sets both dates of a voucher and never prolongs its expiration date.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from typing import Any, Literal
+from zoneinfo import ZoneInfo
 
+from app.sandbox.calendar_days import NEVER, add_months
 from app.sandbox.clock import iso, parse_time
 from app.sandbox.errors import invalid_payload
 from app.sandbox.fidelity import documented
@@ -20,7 +24,6 @@ _DURATION = re.compile(
     r"P(?=\d|T\d)(?:(\d{1,4})Y)?(?:(\d{1,4})M)?(?:(\d{1,5})W)?(?:(\d{1,6})D)?"
     r"(?:T(?=\d)(?:(\d{1,6})H)?(?:(\d{1,8})M)?(?:(\d{1,9})S)?)?"
 )
-_FAR = 9999
 _LONG_AGO = 1900
 
 
@@ -37,13 +40,10 @@ class Duration:
         Raises:
             OverflowError: beyond the calendar.
         """
-        months = moment.month - 1 + self.months * times
-        year, month = moment.year + months // 12, months % 12 + 1
-        if year > _FAR:
+        day = add_months(moment.date(), self.months * times)
+        if day == NEVER:
             raise OverflowError("beyond the calendar")
-        first = moment.replace(year=year, month=month, day=1)
-        last = 31 if month == 12 else (first.replace(month=month + 1) - timedelta(days=1)).day
-        return first.replace(day=min(moment.day, last)) + self.rest * times
+        return moment.replace(year=day.year, month=day.month, day=day.day) + self.rest * times
 
     @property
     def about(self) -> timedelta:
@@ -79,14 +79,14 @@ def read(body: dict[str, Any], at: str = "") -> dict[str, Any]:
     return found
 
 
-def check(doc: dict[str, Any]) -> None:
+def check(doc: dict[str, Any], at: str = "") -> None:
     """What can be said only of all fields together.
 
     Raises:
         Failure: a time frame without a start date.
     """
     if doc.get("validity_timeframe") and not doc.get("start_date"):
-        raise invalid_payload("Property .start_date is required when there is a validity_timeframe")
+        raise invalid_payload(f"Property {at}.start_date is required when there is a validity_timeframe")
 
 
 def date(body: dict[str, Any], name: str, at: str = "") -> str | None:
@@ -139,13 +139,13 @@ def _hours(given: dict[str, Any], at: str) -> dict[str, Any] | None:
     found = []
     for place, each in enumerate(daily):
         inside = f"{at}.daily[{place}]"
-        window: dict[str, Any] = {}
+        hours: dict[str, Any] = {}
         for name in ("start_time", "expiration_time"):
-            window[name] = text(each, name, longest=5, at=inside)
-            if window[name] is not None:
-                _hour(window[name], f"{inside}.{name}")
-        window["days_of_week"] = _days(each.get("days_of_week"), f"{inside}.days_of_week")
-        found.append({name: value for name, value in window.items() if value is not None})
+            hours[name] = text(each, name, longest=5, at=inside)
+            if hours[name] is not None:
+                _hour(hours[name], f"{inside}.{name}")
+        hours["days_of_week"] = _days(each.get("days_of_week"), f"{inside}.days_of_week")
+        found.append({name: value for name, value in hours.items() if value is not None})
     return {"daily": found} if found else None
 
 
@@ -156,29 +156,31 @@ def _hour(value: str, at: str) -> time:
         raise invalid_payload(f"Property {at} must match format HH:mm") from error
 
 
-def state(doc: dict[str, Any], now: datetime) -> Literal["early", "late", "not_now"] | None:
-    """Why this is not valid at that moment, if so."""
+def state(doc: Mapping[str, Any], now: datetime, zone: str) -> Literal["early", "late", "not_now"] | None:
+    """Why this is not valid at that moment, if so; days and hours are those of this time zone."""
     start, end = doc.get("start_date"), doc.get("expiration_date")
     if start and parse_time(start) > now:
         return "early"
     if end and parse_time(end) <= now:
         return "late"
-    today = now.isoweekday() % 7
-    if (days := doc.get("validity_day_of_week")) and today not in days:
-        return "not_now"
-    if (hours := doc.get("validity_hours")) and not any(_in_window(each, today, now) for each in hours["daily"]):
-        return "not_now"
+    days, hours = doc.get("validity_day_of_week"), doc.get("validity_hours")
+    if days or hours:
+        local = now.astimezone(ZoneInfo(zone))
+        today = local.isoweekday() % 7
+        if days and today not in days:
+            return "not_now"
+        if hours and not any(_in_hours(each, today, local.time()) for each in hours["daily"]):
+            return "not_now"
     frame = doc.get("validity_timeframe")
     if frame and start and not _in_frame(parse_time(start), frame, now):
         return "not_now"
     return None
 
 
-def _in_window(window: dict[str, Any], today: int, now: datetime) -> bool:
-    if window.get("days_of_week") and today not in window["days_of_week"]:
+def _in_hours(given: dict[str, Any], today: int, at: time) -> bool:
+    if given.get("days_of_week") and today not in given["days_of_week"]:
         return False
-    start, end = window.get("start_time"), window.get("expiration_time")
-    at = now.time().replace(tzinfo=None)
+    start, end = given.get("start_time"), given.get("expiration_time")
     return not (start and at < _hour(start, "")) and not (end and at >= _hour(end, ""))
 
 
@@ -209,8 +211,10 @@ def since_publishing(doc: dict[str, Any], value: str, now: datetime) -> dict[str
 
 FIDELITY = (
     documented(
-        "`validity_timeframe`, `validity_day_of_week`, `validity_hours`: `voucher_not_active_now`",
-        "that days and hours are those of UTC: inferred",
+        "`validity_timeframe`, `validity_day_of_week`, `validity_hours` of codes (`voucher_not_active_now`), "
+        "campaigns, promotion tiers and earning rules",
+        "that days and hours are those of the project's time zone and that the minute of an `expiration_time` is over: "
+        "inferred",
     ),
     documented(
         "`activity_duration_after_publishing` sets both dates of the code when it is published",

@@ -1,4 +1,4 @@
-"""Making, changing and deleting single vouchers, and the credits and transactions of cards.
+"""Making, changing and deleting single vouchers, and putting credits and points on cards by hand.
 
 documented: a voucher without a campaign stands alone, one may be added to a campaign of the type STANDALONE, loyalty
 cards need a campaign; 409 on a taken code; the type of a discount can't be changed; codes for a campaign inherit what
@@ -14,15 +14,14 @@ from litestar.params import FromPath
 
 from app.sandbox import (
     async_actions,
+    campaign_codes,
     campaigns,
     category_links,
     codes,
     conditions,
     customers,
     effects,
-    filter_fields,
     gifts,
-    list_filters,
     loyalties,
     render,
     validity,
@@ -31,7 +30,7 @@ from app.sandbox import (
 from app.sandbox.errors import Failure, NotEmulated, duplicate, invalid_payload, invalid_query
 from app.sandbox.fidelity import documented
 from app.sandbox.ids import new_id
-from app.sandbox.read import AnyRequest, argument, boolean, integer, mapping, one_of, page, read_object, text, texts
+from app.sandbox.read import AnyRequest, argument, boolean, integer, mapping, one_of, read_object, text, texts
 from app.sandbox.store import Store, TheStore
 from app.sandbox.work import Work
 
@@ -69,7 +68,7 @@ async def add_to_campaign(work: Work, campaign: asyncpg.Record, body: dict[str, 
         config = codes.read(given, ".code_config")
     try:
         made_of = await _changes(work, body)
-        [made] = await campaigns.make_codes(work, campaign, 1, config=config, changes=made_of)
+        [made] = await campaign_codes.make(work, campaign, 1, config=config, changes=made_of)
     except Failure as failure:
         if code is None or failure.key != "no_voucher_suitable_for_publication":
             raise
@@ -242,42 +241,6 @@ async def adjust_balance(reference: FromPath[str], request: AnyRequest, store: T
         raise Failure(400, "invalid_voucher", "Invalid Voucher", details)
 
 
-async def _transactions(work: Work, request: AnyRequest, column: str, value: str, table: str) -> dict[str, Any]:
-    limit, _ = page(request)
-    sorting = argument(request, "order") or "-id"
-    if sorting not in {"id", "-id", "created_at", "-created_at"}:
-        raise invalid_query("Property .order must be equal to one of the allowed values")
-    after, down = argument(request, "starting_after_id"), sorting.startswith("-")
-    fields = filter_fields.PROGRAMME_TRANSACTIONS if column == "campaign_id" else {}
-    fits, values = list_filters.compiled(list_filters.read(request, fields), fields, work.now, after=3)
-    rows = await work.all(
-        f"SELECT * FROM {table} WHERE {column} = $1 "  # noqa: S608 - names of our own
-        f"AND ($2::text IS NULL OR seq {'<' if down else '>'} (SELECT seq FROM {table} WHERE id = $2)) "
-        f"AND ({fits}) ORDER BY seq {'DESC' if down else 'ASC'} LIMIT $3",
-        value,
-        after,
-        limit + 1,
-        *values,
-    )
-    return render.cursor_list([render.transaction(row) for row in rows], limit)
-
-
-@get("/vouchers/{reference:str}/transactions")
-async def list_transactions(reference: FromPath[str], request: AnyRequest, store: TheStore) -> dict[str, Any]:
-    async with store.work() as work:
-        row = await vouchers.found(work, reference)
-        table = "point_transaction" if row["type"] == "LOYALTY_CARD" else "credit_transaction"
-        return await _transactions(work, request, "voucher_id", row["id"], table)
-
-
-@get("/campaigns/{reference:str}/transactions")
-async def list_campaign_transactions(reference: FromPath[str], request: AnyRequest, store: TheStore) -> dict[str, Any]:
-    async with store.work() as work:
-        row = await campaigns.found(work, reference)
-        table = "point_transaction" if row["campaign_type"] == "LOYALTY_PROGRAM" else "credit_transaction"
-        return await _transactions(work, request, "campaign_id", row["id"], table)
-
-
 @get("/vouchers/{reference:str}/redemption")
 async def get_redemptions(reference: FromPath[str], store: TheStore) -> dict[str, Any]:
     async with store.work() as work:
@@ -305,14 +268,14 @@ async def add_vouchers(reference: FromPath[str], request: AnyRequest, store: The
             identifier = await add_to_campaign(work, campaign, body, text(body, "code"))
             return Response(render.voucher(await vouchers.found(work, identifier), work.config.url), status_code=200)
         config = mapping(body, "code_config")
-        await campaigns.make_codes(
+        await campaign_codes.make(
             work,
             campaign,
             count,
             config=codes.read(config, ".code_config") if config else None,
             changes=await _changes(work, body),
         )
-        campaigns.tell_of_codes(work, campaign, count)
+        campaign_codes.tell_of_many(work, campaign, count)
         done = await async_actions.done(work, "CAMPAIGN.VOUCHERS_GENERATE", count, "Vouchers have been generated")
     return Response({"async_action_id": done}, status_code=202)
 
@@ -341,8 +304,6 @@ router = Router(
         update_voucher,
         delete_voucher,
         adjust_balance,
-        list_transactions,
-        list_campaign_transactions,
         get_redemptions,
         add_vouchers,
         add_voucher,

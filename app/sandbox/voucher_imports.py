@@ -16,6 +16,7 @@ from litestar.params import FromPath
 
 from app.sandbox import (
     async_actions,
+    campaign_codes,
     campaigns,
     category_links,
     csv_files,
@@ -111,7 +112,7 @@ def _of_campaign(campaign: asyncpg.Record, body: dict[str, Any], redeemed: int =
     changes = _changes({name: body[name] for name in names if name in body})
     quantity = changes.pop("quantity", template["redemption"]["quantity"])
     made = _New(body["code"], template["type"], {}, changes.pop("active", True), quantity, redeemed)
-    inherited = campaigns.inherited(campaign)
+    inherited = campaign_codes.inherited(campaign)
     made.doc = {**inherited, **changes, "metadata": {**inherited["metadata"], **changes.get("metadata", {})}}
     made.points = (template.get("loyalty_card") or {}).get("points") or 0
     made.credits = (template.get("gift") or {}).get("amount") or 0

@@ -12,12 +12,12 @@ import asyncpg
 from litestar import Router, get, post
 from litestar.params import FromPath
 
-from app.sandbox import category_links, filter_fields, list_filters, render
+from app.sandbox import category_links, filter_fields, list_filters, lists, render
 from app.sandbox.errors import not_found
 from app.sandbox.fidelity import documented
 from app.sandbox.read import AnyRequest, argument, between, order, page
-from app.sandbox.rule_assignments import listed_for
 from app.sandbox.store import Store, TheStore
+from app.sandbox.validation_rule_assignments import listed_for
 from app.sandbox.work import Work
 
 CARD_SUMS = """
@@ -131,7 +131,7 @@ async def list_vouchers(request: AnyRequest, store: TheStore) -> dict[str, Any]:
     campaign = argument(request, "campaign_id") or argument(request, "campaign")
     async with store.work() as work:
         rows, total = await listed(work, request, campaign=campaign)
-    return render.old_list("vouchers", rows, total)
+    return lists.numbered("vouchers", rows, total)
 
 
 @get("/vouchers/{reference:str}")

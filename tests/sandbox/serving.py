@@ -89,7 +89,9 @@ def config_for(database_url: str, *targets: str, url: str = "http://127.0.0.1") 
 @contextlib.asynccontextmanager
 async def served(make: Callable[[str], Sandbox]) -> AsyncIterator[tuple[str, Sandbox]]:
     """The sandbox behind a real server on a free port; answers its address."""
-    listener = socket.create_server(("127.0.0.1", 0))
+    # Told that it is TCP, asyncio sends each write at once; else every answer waits 40 ms for the client's ACK.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.bind(("127.0.0.1", 0))
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     sandbox = make(url)
     server = uvicorn.Server(uvicorn.Config(sandbox, log_config=None, access_log=False, ws="none"))

@@ -9,11 +9,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from app.sandbox import logic, operators
-from app.sandbox.conditions import applicable, judged
+from app.sandbox.applicability import places
+from app.sandbox.conditions import judged
 from app.sandbox.errors import NotEmulated
 from app.sandbox.operators import fits
 from app.sandbox.predicates import COUNTS, Facts, Item, is_true, since
-from app.sandbox.rule_definitions import read
+from app.sandbox.validation_rule_definitions import read
 
 NOW = datetime(2026, 3, 18, 12, tzinfo=UTC)
 NAMES = [str(number) for number in range(1, 6)]
@@ -288,7 +289,7 @@ def test_a_discount_on_products_needs_one_of_them() -> None:
     ]
     for chosen, expected in cases:
         doc = definition({}, applicable_to=chosen)
-        assert applicable(doc, FACTS.items) == expected
+        assert places(doc, FACTS.items) == expected
         assert (judged("val_1", doc, FACTS) is None) is (expected != [])
 
 

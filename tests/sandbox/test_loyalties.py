@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.sandbox.earning import points
+from app.sandbox.earning_calculation import points
 from tests.sandbox.programme import LOYALTY, balance, buy, join, loyalty, proportional, rule, send
 from tests.sandbox.published import check_answer
 

@@ -23,6 +23,7 @@ async def test_expired_points_are_told(api: httpx.AsyncClient, sink: Sink) -> No
     await loyalty(api, expires=MONTH)
     await join(api)
     await buy(api, "o-1", 1000)
+    await sink.wait(1, "voucher.loyalty_card.transaction.created")  # the last that the order is told by
     sink.got.clear()
     await travel(api, "2026-03-01T12:00:00Z")
     await sink.wait(3)

@@ -92,7 +92,8 @@ async def test_levels_are_stated_as_a_whole(api: httpx.AsyncClient) -> None:
     await loyalty(api)
     await programme(api)
     points = {"campaign": "Loyalty", "points": 5}
-    first, _ = await levels(api, {"reward": points}, {"referees": 3, "reward": points})
+    made = await levels(api, {"reward": points}, {"referees": 3, "reward": points})
+    [first] = [each for each in made if each["name"] == "Level 1"]
     [again] = await levels(api, {"reward": {**points, "points": 7}})
     assert (again["id"], again["reward"]["points"]) == (first["id"], 7)
     [shown] = (await send(api, "GET", "/sandbox/referral-tiers?campaign=Bring%20a%20friend"))["data"]

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from app.sandbox import redemptions
+from app.sandbox import redemption_records
 from tests.sandbox import shop
 from tests.sandbox.programme import LOYALTY, balance, buy, coupon, coupons, join, loyalty, send
 from tests.sandbox.published import check_answer, check_webhook
@@ -196,7 +196,7 @@ async def test_a_purchase_of_every_kind_is_all_or_nothing(
         raise OSError("the power went")
 
     with monkeypatch.context() as patch:
-        patch.setattr(redemptions, "insert", cut_off)
+        patch.setattr(redemption_records, "insert", cut_off)
         for each in kinds:
             await shop.buy(api, card, each["id"], expect=500, order={"source_id": "o-1", "amount": 1000})
     assert await balance(api, card) == 300

@@ -11,7 +11,7 @@ import asyncpg
 from app.sandbox.clock import iso
 from app.sandbox.errors import NotEmulated, duplicate, not_found
 from app.sandbox.ids import new_id
-from app.sandbox.rule_definitions import names
+from app.sandbox.validation_rule_definitions import names
 from app.sandbox.work import Work
 
 KINDS = ("voucher", "promotion_tier", "campaign", "earning_rule", "distribution", "reward_assignment")

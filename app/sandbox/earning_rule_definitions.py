@@ -9,8 +9,8 @@ from typing import Any
 
 import asyncpg
 
-from app.sandbox import conditions, expiry, render, targets, windows
-from app.sandbox.calculation import BASES
+from app.sandbox import conditions, earning_targets, expiry, render, render_loyalty, validity
+from app.sandbox.earning_calculation import BASES
 from app.sandbox.errors import NotEmulated, invalid_payload, not_found
 from app.sandbox.ids import new_id
 from app.sandbox.read import boolean, integer, mapping, one_of, required_text, text
@@ -31,7 +31,7 @@ _OF_CUSTOM_EVENTS = {"CUSTOMER_METADATA", "CUSTOM_EVENT_METADATA"}
 _MOST_AT_ONCE = 100
 _MOST_POINTS = 2**31
 _LONGEST_PENDING = 90
-_KEPT = ("custom_event", "segment", "loyalty_tier", "pending_points", "expiration_rules", *windows.FIELDS)
+_KEPT = ("custom_event", "segment", "loyalty_tier", "pending_points", "expiration_rules", *validity.FIELDS)
 """Fields of a rule that are there only where they were given."""
 
 
@@ -63,8 +63,9 @@ def _rule(rule: Any, at: str) -> dict[str, Any]:
         "banner": text(source, "banner", at=f"{at}.source") or "",
         "metadata": mapping(rule, "metadata", at=at),
         "validation_rule_id": text(rule, "validation_rule_id", at=at),
-        **windows.read(rule, at),
+        **{name: value for name, value in validity.read(rule, at).items() if value is not None},
     }
+    validity.check(made, at)
     if event != SEGMENT_ENTERED and rule.get("segment") is not None:
         raise invalid_payload(f"Property {at}.segment cannot be used with the event {event}")
     if expiration_rules := expiry.read(rule, at):
@@ -124,7 +125,7 @@ def _loyalty(given: dict[str, Any], event: str, at: str) -> dict[str, Any]:
     if name == "metadata":
         made["property"] = required_text(step, "property", longest=300, at=at)
     if owner == "order_items":
-        made |= targets.read(step, at)
+        made |= earning_targets.read(step, at)
     return {"type": kind, "calculation_type": calculation, owner: {name: made}}
 
 
@@ -166,7 +167,7 @@ def _doc(campaign_id: str, rule: dict[str, Any]) -> dict[str, Any]:
 def tell(work: Work, what: str, campaign: asyncpg.Record, row: asyncpg.Record) -> None:
     work.announce(
         work.event(f"campaign.earning_rule.{what}", campaign["id"], "evcam"),
-        {"campaign": render.simple_campaign(campaign), "earning_rule": render.earning_rule(row)},
+        {"campaign": render.simple_campaign(campaign), "earning_rule": render_loyalty.earning_rule(row)},
     )
 
 

@@ -14,7 +14,7 @@ import asyncpg
 from litestar import Router, get, post
 from litestar.params import FromPath
 
-from app.sandbox import campaigns, customers, ledger, render, vouchers
+from app.sandbox import campaigns, customers, ledger, lists, render, render_loyalty, vouchers
 from app.sandbox.errors import Failure, invalid_payload, not_found
 from app.sandbox.fidelity import documented, inferred
 from app.sandbox.ids import new_id
@@ -88,7 +88,7 @@ def _tell(
             "campaign": render.simple_campaign(campaign),
             "customer": render.simple_customer(customer),
             "order": render.order(order_row) if order_row is not None else None,
-            "pending_points": render.pending_points(row),
+            "pending_points": render_loyalty.pending_points(row),
             **balance,
         },
     )
@@ -110,7 +110,7 @@ async def activate(
     assert changed is not None
     rule = await work.one("SELECT * FROM earning_rule WHERE id = $1", row["earning_rule_id"])
     order_row = await work.one("SELECT * FROM customer_order WHERE id = $1", row["order_id"])
-    shown = render.pending_points(row)
+    shown = render_loyalty.pending_points(row)
     details = {
         name: {"id": value["id"], "type": value["type"]} if name == "event" else value
         for name, value in row["details"].items()
@@ -264,7 +264,7 @@ async def _listed(work: Work, request: AnyRequest, column: str, identifier: str)
         argument(request, "starting_after_id"),
         limit + 1,
     )
-    return render.cursor_list([render.pending_points(row) for row in rows], limit)
+    return lists.by_cursor([render_loyalty.pending_points(row) for row in rows], limit)
 
 
 router = Router("/", route_handlers=[activate_points, adjust_points, cancel_points, list_of_member, list_of_campaign])

@@ -13,7 +13,7 @@ import asyncpg
 from litestar import Router, delete, get, post, put
 from litestar.params import FromPath
 
-from app.sandbox import campaigns, category_links, render
+from app.sandbox import campaigns, category_links, lists, render
 from app.sandbox.clock import iso
 from app.sandbox.errors import NotEmulated, invalid_payload, not_found
 from app.sandbox.fidelity import documented, inferred
@@ -133,7 +133,7 @@ async def list_stacks(request: AnyRequest, store: TheStore) -> dict[str, Any]:
             *(*since, limit, offset),
         )
         total = await work.value(f"SELECT count(*) FROM promotion_stack s WHERE {where}", *since)
-    return render.old_list("data", [shown(row) for row in rows], total)
+    return lists.numbered("data", [shown(row) for row in rows], total)
 
 
 @get("/promotions/{campaign:str}/stacks")
@@ -141,7 +141,7 @@ async def list_stacks_of_campaign(campaign: FromPath[str], store: TheStore) -> d
     async with store.work() as work:
         promotion = await campaigns.found(work, campaign, campaigns.PROMOTION)
         rows = await work.all(f"{SELECT} WHERE s.campaign_id = $1 ORDER BY s.created_at, s.id", promotion["id"])
-    return render.old_list("data", [shown(row) for row in rows], len(rows))
+    return lists.numbered("data", [shown(row) for row in rows], len(rows))
 
 
 @get("/promotions/{campaign:str}/stacks/{stack:str}")
