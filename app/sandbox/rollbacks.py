@@ -58,6 +58,7 @@ async def roll_back(
         "SELECT 1 FROM voucher WHERE id = ANY($1) ORDER BY code FOR UPDATE",
         [*vouchers_used, *reward_refunds.given(undone)],
     )
+    await reward_refunds.lock_products(work, undone)
     await work.run(
         "UPDATE voucher SET redeemed_quantity = redeemed_quantity - 1, updated_at = $2 WHERE id = ANY($1)",
         vouchers_used,

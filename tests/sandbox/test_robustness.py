@@ -171,3 +171,16 @@ async def test_no_question_gets_a_500(api: httpx.AsyncClient, calls: list[tuple[
     for path, word, query in calls:
         answer = await api.get(path.replace("{word}", quote(word, safe="")), params=query)
         assert answer.status_code in {200, 400, 404, 405, 501}, (path, word, query, answer.text)
+
+
+async def test_numbers_of_thousands_of_digits_are_refused(api: httpx.AsyncClient) -> None:
+    """A count in the query that Python itself refuses to read is a 400 like any other that is too large."""
+    await coupons(api)
+    digits = "1" * 5_000
+    for query in (f"limit={digits}", f"page={digits}"):
+        answer = await api.get(f"/v1/vouchers?{query}")
+        assert (answer.status_code, answer.json()["key"]) == (400, "invalid_query_params")
+    answer = await api.post(f"/v1/campaigns/{COUPONS}/vouchers?vouchers_count={digits}", json={})
+    assert (answer.status_code, answer.json()["key"]) == (400, "invalid_query_params")
+    for odd in (digits, "²"):  # a digit to Python, and no number
+        assert (await api.get("/sandbox/requests", params={"limit": odd})).status_code == 200
