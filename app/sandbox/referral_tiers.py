@@ -36,7 +36,7 @@ async def define(work: Work, body: dict[str, Any]) -> list[dict[str, Any]]:
         name, doc = await _read(work, each, f".tiers[{place}]")
         if name in tiers:
             raise invalid_payload(f"Property .tiers[{place}].name must be that of one tier only")
-        tiers[name] = doc
+        tiers[name] = {**doc, "place": place}  # all of one call have the same time
     await work.run("SELECT 1 FROM campaign WHERE id = $1 FOR NO KEY UPDATE", campaign["id"])
     await work.run("DELETE FROM referral_tier WHERE campaign_id = $1 AND name <> ALL($2)", campaign["id"], list(tiers))
     for name, doc in tiers.items():
@@ -95,7 +95,7 @@ async def reached(work: Work, campaign_id: str, friends: int) -> list[asyncpg.Re
     """The tiers that reward who has brought this many friends with the last of them."""
     return await work.all(
         "SELECT * FROM referral_tier WHERE campaign_id = $1 AND coalesce((doc ->> 'referees')::bigint, $2) = $2 "
-        "ORDER BY created_at, id",
+        "ORDER BY (doc ->> 'place')::int, id",
         campaign_id,
         friends,
     )
@@ -104,13 +104,15 @@ async def reached(work: Work, campaign_id: str, friends: int) -> list[asyncpg.Re
 async def listed(work: Work, reference: str) -> list[dict[str, Any]]:
     """A campaign's tiers, in the words in which they were stated."""
     campaign = await _campaign(work, reference)
-    rows = await work.all("SELECT * FROM referral_tier WHERE campaign_id = $1 ORDER BY created_at, id", campaign["id"])
+    rows = await work.all(
+        "SELECT * FROM referral_tier WHERE campaign_id = $1 ORDER BY (doc ->> 'place')::int, id", campaign["id"]
+    )
     return [
         {
             "id": row["id"],
             "campaign_id": row["campaign_id"],
             "name": row["name"],
-            **row["doc"],
+            **{name: value for name, value in row["doc"].items() if name != "place"},
             "created_at": iso(row["created_at"]),
             "updated_at": iso(row["updated_at"]),
             "object": "referral_tier",
