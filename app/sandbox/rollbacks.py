@@ -144,7 +144,11 @@ async def _credits_back(
 def _refuse_mismatch(said: dict[str, Any], customer: asyncpg.Record | None, saved: asyncpg.Record | None) -> None:
     for name, row in (("customer", customer), ("order", saved)):
         given = said.get(name)
-        named = [given] if isinstance(given, str) else [mapping(said, name).get(key) for key in ("id", "source_id")]
+        named = (
+            [given]
+            if isinstance(given, str)
+            else [text(mapping(said, name), key, at=f".{name}") for key in ("id", "source_id")]
+        )
         known = {row["id"], row["source_id"]} if row is not None else set()
         if any(each is not None and each not in known for each in named):
             details = f"The {name} is not the one of the redemption."
