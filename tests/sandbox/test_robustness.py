@@ -191,7 +191,8 @@ async def test_odd_names_in_a_rollback_are_refused(api: httpx.AsyncClient) -> No
     await coupons(api)
     redeemed = await redeem(api, await coupon(api), source_id="o-1", amount=500)
     path = f"/v1/redemptions/{redeemed['redemptions'][0]['id']}/rollback"
-    for body in ({"order": {"id": []}}, {"order": {"source_id": {}}}, {"customer": {"id": [1]}}, {"customer": [1]}):
+    odd: list[Any] = [{"order": {"id": []}}, {"order": {"source_id": {}}}, {"customer": {"id": [1]}}, {"customer": [1]}]
+    for body in odd:
         answer = await api.post(path, json=body)
         assert (answer.status_code, answer.json()["key"]) == (400, "invalid_payload"), body
     assert (await api.post(path, json={"customer": "u-1", "order": {"source_id": "o-1"}})).status_code == 200
