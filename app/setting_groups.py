@@ -113,7 +113,8 @@ class VoucherifySettings(Group):
     poll_every: Annotated[float, Field(ge=1, le=86_400)] | None = None
     """Seconds between two looks at Voucherify's lists, where its webhooks can't come. Unset: webhooks only."""
     poll_calls: Annotated[int, Field(ge=5, le=10_000)] = 20
-    """Calls that one such look makes at most; the next one goes on where it ended."""
+    """Calls that one such look makes at most; the next one goes on where it ended. The codes of one publication are
+    asked for together, however many they are."""
 
 
 class SegmentSettings(Group):

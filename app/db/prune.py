@@ -16,6 +16,12 @@ from app.setting_groups import KeepSettings
 BATCH = 5_000
 MOST_SECONDS = 20.0
 """For one table in one run: what is left waits for the next."""
+_READ = """(source_id <> 'poll' OR received_at < (
+  SELECT watermark - interval '1 hour' FROM polled_list WHERE name = CASE
+    WHEN type LIKE 'redemption.%' THEN 'redemptions' WHEN type LIKE 'publication.%' THEN 'publications'
+    ELSE 'transactions:' || (body #>> '{data,voucher,campaign}') END))"""
+"""What the poll feed brought stays until its list has gone on: while a list is quiet each look meets its last rows, and
+knows by these that they were told before. An hour is more than a look goes back, and clocks differ."""
 _BEGINNING = (datetime.min.replace(tzinfo=UTC), 0)
 
 
@@ -39,7 +45,11 @@ class Pruner:
             ("reject", "received_at < now() - $1::interval", timedelta(days=self.keep.rejects_days)),
             ("reject_count", "hour < now() - $1::interval", timedelta(days=30)),
             ("lease", "until < now() - $1::interval", timedelta(hours=1)),
-            ("webhook", "status IN ('applied', 'ignored') AND applied_at < now() - $1::interval", webhooks),
+            (
+                "webhook",
+                f"status IN ('applied', 'ignored') AND applied_at < now() - $1::interval AND {_READ}",
+                webhooks,
+            ),
             ("emission", "status = 'sent' AND sent_at < now() - $1::interval", events),
             ("function_once", "created_at < now() - $1::interval", events),
         ):

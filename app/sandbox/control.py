@@ -148,8 +148,8 @@ async def list_requests(request: AnyRequest, edge: TheEdge) -> dict[str, Any]:
     """The last requests to the API, oldest first; filters: `method`, `path` (how it begins), `limit` (the last)."""
     method, path = argument(request, "method"), argument(request, "path") or ""
     rows = [row for row in edge.log if row["path"].startswith(path) and method in {None, row["method"]}]
-    limit = argument(request, "limit")
-    shown = rows[-int(limit) :] if limit and limit.isdigit() and int(limit) else rows
+    limit = argument(request, "limit") or ""
+    shown = rows[-int(limit) :] if limit.isascii() and limit.isdigit() and len(limit) < 10 and int(limit) else rows
     return {"object": "list", "data_ref": "data", "data": shown, "total": len(rows)}
 
 

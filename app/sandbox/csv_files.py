@@ -82,7 +82,7 @@ async def read(request: AnyRequest) -> tuple[list[Line], dict[str, str]]:
     """
     try:
         form = await request.form()
-    except (HTTPException, ValueError) as error:
+    except (HTTPException, ValueError, LookupError) as error:  # the last: a part in an encoding that there is not
         raise invalid_payload("Payload is not a valid multipart/form-data form") from error
     given = form.get("file")
     raw = await given.read() if isinstance(given, UploadFile) else given

@@ -44,6 +44,8 @@ async def import_customers(request: AnyRequest, store: TheStore) -> dict[str, An
     report = Report("customer")
     async with store.work() as work:
         defined = await csv_files.schema(work, "customer")
+        named = [line.fields(_CUSTOMER)[0] for line in lines]
+        await customers.lock_all(work, [each[name] for each in named for name in ("id", "source_id") if name in each])
         for line in _by_source_id(lines):
             fields, others = line.fields(_CUSTOMER)
             try:

@@ -10,6 +10,7 @@ out the moment itself; a permanent deletion leaves the cards and codes, with no 
 # ruff: noqa: S608 - what is put together here are constants and columns of an allow-list; values are parameters
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 import asyncpg
@@ -58,6 +59,15 @@ async def found(work: Work, reference: str, *, lock: bool = False) -> asyncpg.Re
     if row is None:
         raise not_found("customer", reference)
     return row
+
+
+async def lock_all(work: Work, references: Iterable[str]) -> None:
+    """Lock those of these customers (ids or source_ids) that there are, by their ids: whoever needs several does so
+    first, that no two of them wait for each other.
+    """
+    await work.run(
+        "SELECT 1 FROM customer WHERE id = ANY($1) OR source_id = ANY($1) ORDER BY id FOR UPDATE", list(references)
+    )
 
 
 async def upsert(
@@ -302,7 +312,8 @@ async def update_in_bulk(request: AnyRequest, store: TheStore) -> dict[str, Any]
     for place, item in enumerate(given):
         required_text(item, "source_id", longest=500, at=f"[{place}]")
     async with store.work() as work:
-        # In one order, so that two such calls do not wait for each other.
+        await lock_all(work, (each["source_id"] for each in given))
+        # New ones in one order, so that two such calls do not wait for each other.
         for place, item in sorted(enumerate(given), key=lambda each: (each[1]["source_id"], each[0])):
             known = {name: value for name, value in item.items() if name != "id"}
             await upsert(work, known, at=f"[{place}]", tell=False)
@@ -314,6 +325,7 @@ async def update_in_bulk(request: AnyRequest, store: TheStore) -> dict[str, Any]
 async def update_metadata_in_bulk(request: AnyRequest, store: TheStore) -> dict[str, Any]:
     source_ids, metadata = listed_metadata(await read_object(request))
     async with store.work() as work:
+        await lock_all(work, source_ids)
         for source_id in source_ids:
             await upsert(work, {"source_id": source_id, "metadata": metadata}, at="", tell=False)
         told = "Customers' metadata has been updated"

@@ -99,7 +99,7 @@ def _loyalty(given: dict[str, Any], event: str, at: str) -> dict[str, Any]:
     if kind == "FIXED":
         _refuse_formula(given)
         points = given.get("points")
-        if isinstance(points, str) and points.isdigit() and len(points) < 10:
+        if isinstance(points, str) and points.isascii() and points.isdigit() and len(points) < 10:
             return {"type": kind, "points": int(points)}
         if (fixed := integer(given, "points", least=1, most=_MOST_POINTS, at=at)) is None:
             raise invalid_payload(f"Property {at} should have required property 'points'")

@@ -14,6 +14,7 @@ from app.sandbox.fidelity import documented
 AnyRequest = Request[Any, Any, Any]
 LARGEST = 2**53 - 1
 """Numbers beyond it are not exact in JSON; no amount or number of points needs them."""
+_MOST_DIGITS = 20
 
 
 async def read_json(request: AnyRequest) -> Any:
@@ -177,7 +178,7 @@ def count(request: AnyRequest, name: str, default: int, most: int) -> int:
         return default
     if not given.isascii() or not given.isdigit():
         raise invalid_query(f"Property .{name} must be integer")
-    value = int(given)
+    value = int(given) if len(given) <= _MOST_DIGITS else most + 1  # Python reads no number of thousands of digits
     if not 1 <= value <= most:
         raise invalid_query(f"Property .{name} must be {'>= 1' if value < 1 else f'<= {most}'}")
     return value

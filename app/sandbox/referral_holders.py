@@ -129,7 +129,8 @@ async def _added(work: Work, reference: str, campaign: str | None, body: dict[st
         raise unpublished()
     made: dict[int, dict[str, Any]] = {}
     seen: set[str] = set()
-    # In one order, so that two such calls do not wait for each other.
+    await customers.lock_all(work, [str(each.get("id") or each.get("source_id")) for each in wanted])
+    # New ones in one order, so that two such calls do not wait for each other.
     for place, each in sorted(enumerate(wanted), key=lambda pair: str(pair[1].get("id") or pair[1].get("source_id"))):
         customer = await customers.upsert(work, each, at=f".holders[{place}]")
         if customer["id"] in seen:

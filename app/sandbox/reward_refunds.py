@@ -23,6 +23,13 @@ def given(redemptions: Sequence[Mapping[str, Any]]) -> list[str]:
     return [reward["voucher"]["id"] for reward in rewards if reward.get("voucher")]
 
 
+async def lock_products(work: Work, redemptions: Sequence[Mapping[str, Any]]) -> None:
+    """Lock the products that come back, as those lock them who buy several; the vouchers are locked."""
+    rewards = [each["doc"].get("reward") or {} for each in redemptions]
+    ids = [reward["id"] for reward in rewards if reward]
+    await work.run("SELECT 1 FROM reward WHERE id = ANY($1) AND type = 'MATERIAL' ORDER BY id FOR UPDATE", ids)
+
+
 async def give_back(
     work: Work,
     card: render.Row,

@@ -58,6 +58,7 @@ async def roll_back(
         "SELECT 1 FROM voucher WHERE id = ANY($1) ORDER BY code FOR UPDATE",
         [*vouchers_used, *reward_refunds.given(undone)],
     )
+    await reward_refunds.lock_products(work, undone)
     await work.run(
         "UPDATE voucher SET redeemed_quantity = redeemed_quantity - 1, updated_at = $2 WHERE id = ANY($1)",
         vouchers_used,
@@ -143,7 +144,11 @@ async def _credits_back(
 def _refuse_mismatch(said: dict[str, Any], customer: asyncpg.Record | None, saved: asyncpg.Record | None) -> None:
     for name, row in (("customer", customer), ("order", saved)):
         given = said.get(name)
-        named = [given] if isinstance(given, str) else [mapping(said, name).get(key) for key in ("id", "source_id")]
+        named = (
+            [given]
+            if isinstance(given, str)
+            else [text(mapping(said, name), key, at=f".{name}") for key in ("id", "source_id")]
+        )
         known = {row["id"], row["source_id"]} if row is not None else set()
         if any(each is not None and each not in known for each in named):
             details = f"The {name} is not the one of the redemption."

@@ -23,14 +23,15 @@ from app.sandbox import (
     effects,
     gifts,
     loyalties,
+    read,
     render,
     validity,
     vouchers,
 )
-from app.sandbox.errors import Failure, NotEmulated, duplicate, invalid_payload, invalid_query
+from app.sandbox.errors import Failure, NotEmulated, duplicate, invalid_payload
 from app.sandbox.fidelity import documented
 from app.sandbox.ids import new_id
-from app.sandbox.read import AnyRequest, argument, boolean, integer, mapping, one_of, read_object, text, texts
+from app.sandbox.read import AnyRequest, boolean, integer, mapping, one_of, read_object, text, texts
 from app.sandbox.store import Store, TheStore
 from app.sandbox.work import Work
 
@@ -257,10 +258,7 @@ async def get_redemptions(reference: FromPath[str], store: TheStore) -> dict[str
 @post("/campaigns/{reference:str}/vouchers")
 async def add_vouchers(reference: FromPath[str], request: AnyRequest, store: TheStore) -> Response[dict[str, Any]]:
     body = await read_object(request)
-    given = argument(request, "vouchers_count") or "1"
-    if not given.isascii() or not given.isdigit() or not 1 <= int(given) <= _MOST_AT_ONCE:
-        raise invalid_query(f"Property .vouchers_count must be an integer between 1 and {_MOST_AT_ONCE}")
-    count = int(given)
+    count = read.count(request, "vouchers_count", 1, _MOST_AT_ONCE)
     async with store.work() as work:
         campaign = await campaigns.found(work, reference)
         refuse_codeless(campaign)

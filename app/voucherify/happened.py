@@ -41,7 +41,8 @@ async def transactions(client: Client, campaign: str, place: str | None) -> Page
     after = {"starting_after_id": place} if place else {}
     answer = await client.call("GET", path, params={"limit": PAGE, "order": "-id", **after})
     rows = _rows(answer, "data")
-    return Page(rows, str(rows[-1]["id"]) if answer.get("has_more") and rows else None)
+    ids = [row["id"] for row in rows if isinstance(row, dict) and row.get("id")]
+    return Page(rows, str(ids[-1]) if answer.get("has_more") and ids else None)
 
 
 async def voucher(client: Client, reference: str) -> dict[str, Any] | None:

@@ -3,7 +3,7 @@
 Their event id is made from what the row tells of, so that reading it again stores nothing; their source is the feed.
 """
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 Row = dict[str, Any]
@@ -11,8 +11,15 @@ SOURCE: Final = "poll"
 
 
 def moment(row: Row) -> datetime:
-    """When it happened, by Voucherify's clock."""
-    return datetime.fromisoformat(row.get("created_at") or row["date"])
+    """When it happened, by Voucherify's clock.
+
+    Raises:
+        ValueError: the row has no time or no id. Or it is a KeyError, TypeError or AttributeError.
+    """
+    if not isinstance(row["id"], str) or not row["id"]:
+        raise ValueError("no id")
+    at = datetime.fromisoformat(row.get("created_at") or row["date"])
+    return at if at.tzinfo is not None else at.replace(tzinfo=UTC)
 
 
 def publication(row: Row, vouchers: list[Row]) -> list[Row]:

@@ -33,6 +33,8 @@ OVERLAP: Final = timedelta(minutes=5)
 time says."""
 CARDS: Final = "transactions:"
 """Before the name of the campaign, in the name of such a list."""
+ODD: Final = (KeyError, TypeError, AttributeError, ValueError)
+"""How a row fails that is not what is documented."""
 Answer = TypeVar("Answer")
 
 
@@ -49,10 +51,13 @@ class _Look:
     new: int = 0
     trouble: list[str] = field(default_factory=list)
 
-    async def ask(self, question: Callable[[], Awaitable[Answer]]) -> Answer:
-        if not self.calls_left:
+    async def ask(self, question: Callable[[], Awaitable[Answer]], *, begun: bool = False) -> Answer:
+        """`begun`: it belongs to one before it, and is asked though no call is left: a row of which one look could not
+        ask all would be begun again by each, and everything behind it would wait for ever.
+        """
+        if not self.calls_left and not begun:
             raise _NoCallsLeft
-        self.calls_left -= 1
+        self.calls_left = max(0, self.calls_left - 1)
         self.calls += 1
         return await question()
 
@@ -131,9 +136,11 @@ class Poller:
         """Read one page and store what it tells with the place of the walk; whether the walk goes on."""
         place, until = at.walk["place"], datetime.fromisoformat(at.walk["until"])
         page = await look.ask(lambda: self._read(at.name, place))
-        rows: list[Row] = storable.parsed(msgspec.json.encode(page.rows))
-        wanted = [row for row in reversed(rows) if from_lists.moment(row) >= until]
-        newest = at.walk["newest"] or (from_lists.moment(rows[0]).isoformat() if rows else None)
+        rows, moments = self._dated(look, at.name, storable.parsed(msgspec.json.encode(page.rows)))
+        # Up to the last one that is new enough: one among them may be older by its time, for it was made up for.
+        new = max((place for place, moment in enumerate(moments, 1) if moment >= until), default=0)
+        wanted = rows[:new][::-1]
+        newest = at.walk["newest"] or (max(moments).isoformat() if moments else None)
         on = page.next if wanted and len(wanted) == len(rows) else None
         if on is not None and at.name in {"publications", "redemptions"} and int(on) > MOST_PAGES:
             log.error("poll.too_far", list=at.name, until=at.walk["until"])
@@ -145,15 +152,25 @@ class Poller:
             for row in await self._unknown(at.name, wanted):
                 try:
                     made += await self._told(look, at.name, row, cards)
-                except (KeyError, TypeError, AttributeError, ValueError) as error:  # one odd row harms only itself
-                    log.error("poll.poison", list=at.name, row=row["id"], error=repr(error)[:200])
-                    look.trouble.append(f"{at.name}: {row['id']} can't be read")
+                except ODD as error:
+                    _poison(look, at.name, row, error)
         except (_NoCallsLeft, LoyaltyError):
             await self._keep(look, made, cards, None)
             raise
         walk = {"until": at.walk["until"], "newest": newest, "place": on} if on is not None else None
         watermark = at.watermark if on is not None or newest is None else datetime.fromisoformat(newest)
         return await self._keep(look, made, cards, (at, watermark, walk)) and on is not None
+
+    def _dated(self, look: _Look, name: str, given: list[Any]) -> tuple[list[Row], list[datetime]]:
+        """The rows that have an id and a time, and their times."""
+        rows, moments = [], []
+        for row in given:
+            try:
+                moments.append(from_lists.moment(row))
+                rows.append(row)
+            except ODD as error:
+                _poison(look, name, row, error)
+        return rows, moments
 
     async def _read(self, name: str, place: str | None) -> Page:
         if name == "publications":
@@ -194,7 +211,10 @@ class Poller:
             cards += [(id_, shown["code"], shown.get("campaign") or "", member) for id_ in row.get("vouchers_id") or []]
             return from_lists.publication(row, [shown])
         codes = [each for each in row.get("vouchers") or [shown and shown["code"]] if each]
-        full = [await look.ask(partial(happened.voucher, self.client, code)) for code in codes]
+        full = [
+            await look.ask(partial(happened.voucher, self.client, code), begun=place > 0)
+            for place, code in enumerate(codes)
+        ]
         return from_lists.publication(row, [each for each in full if each is not None] or [shown or {}])
 
     async def _card(self, look: _Look, voucher_id: str) -> Any:
@@ -250,6 +270,13 @@ KINDS: Final = {
     "redemptions": ("redemption.succeeded", "redemption.rollback.succeeded"),
     "transactions": ("voucher.loyalty_card.transaction.created",),
 }
+
+
+def _poison(look: _Look, name: str, row: Any, error: Exception) -> None:
+    """One odd row harms only itself. What it says is not logged: it may be about somebody."""
+    identifier = row.get("id") if isinstance(row, dict) else None
+    log.error("poll.poison", list=name, row=identifier, error=type(error).__name__)
+    look.trouble.append(f"{name}: {identifier or 'a row'} can't be read")
 
 
 async def _remember(connection: asyncpg.Connection, card: tuple[Any, ...]) -> None:

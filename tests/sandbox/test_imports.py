@@ -346,3 +346,12 @@ async def test_a_voucher_is_made_with_its_validation_rule(api: httpx.AsyncClient
         await redeem(api, code, amount=1100)
         await send(api, "POST", "/v1/vouchers/OTHER", {**body, "validation_rules": ["val_none"]}, 404)
         await send(api, "GET", "/v1/vouchers/OTHER", expect=404)
+
+
+async def test_a_form_in_an_encoding_that_there_is_not_is_refused(api: httpx.AsyncClient) -> None:
+    """A part of a form that names no known encoding is no form; nothing breaks."""
+    head = 'Content-Disposition: form-data; name="file"\r\nContent-Type: text/csv; charset=klingon'
+    form = f"--a\r\n{head}\r\n\r\ncode\r\n--a--\r\n"
+    kind = {"content-type": "multipart/form-data; boundary=a"}
+    answer = await api.post("/v1/vouchers/importCSV", content=form, headers=kind)
+    assert (answer.status_code, answer.json()["key"]) == (400, "invalid_payload")

@@ -87,6 +87,15 @@ async def test_a_campaign_that_is_not_one_is_refused(
     assert (await send(api, "POST", "/v1/campaigns", body, status))["key"] == key
 
 
+async def test_levels_stay_in_the_order_in_which_they_are_stated(api: httpx.AsyncClient) -> None:
+    """Also those of one call, which are of one moment, and in a new order when they are stated in one."""
+    await loyalty(api)
+    await programme(api)
+    tiers = [{"name": f"L{n}", "reward": {"campaign": "Loyalty", "points": 5}} for n in range(8)]
+    for wanted in (tiers, tiers[::-1]):
+        assert [each["name"] for each in await levels(api, *wanted)] == [each["name"] for each in wanted]
+
+
 async def test_levels_are_stated_as_a_whole(api: httpx.AsyncClient) -> None:
     """What is not named goes, what has its name stays the same level; a wrong one is refused with its place."""
     await loyalty(api)

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.sandbox.anything import anything
-from tests.sandbox.programme import COUPONS, LOYALTY, coupons, join, loyalty
+from tests.sandbox.programme import COUPONS, LOYALTY, coupon, coupons, join, loyalty, redeem
 from tests.sandbox.test_segmentio import KEYS as SEGMENT_KEYS
 
 NAMES = (
@@ -171,3 +171,36 @@ async def test_no_question_gets_a_500(api: httpx.AsyncClient, calls: list[tuple[
     for path, word, query in calls:
         answer = await api.get(path.replace("{word}", quote(word, safe="")), params=query)
         assert answer.status_code in {200, 400, 404, 405, 501}, (path, word, query, answer.text)
+
+
+async def test_numbers_of_thousands_of_digits_are_refused(api: httpx.AsyncClient) -> None:
+    """A count in the query that Python itself refuses to read is a 400 like any other that is too large."""
+    await coupons(api)
+    digits = "1" * 5_000
+    for query in (f"limit={digits}", f"page={digits}"):
+        answer = await api.get(f"/v1/vouchers?{query}")
+        assert (answer.status_code, answer.json()["key"]) == (400, "invalid_query_params")
+    answer = await api.post(f"/v1/campaigns/{COUPONS}/vouchers?vouchers_count={digits}", json={})
+    assert (answer.status_code, answer.json()["key"]) == (400, "invalid_query_params")
+    for odd in (digits, "²"):  # a digit to Python, and no number
+        assert (await api.get("/sandbox/requests", params={"limit": odd})).status_code == 200
+
+
+async def test_odd_names_in_a_rollback_are_refused(api: httpx.AsyncClient) -> None:
+    """A customer or an order that is named by a list or an object is a 400, and nothing is rolled back."""
+    await coupons(api)
+    redeemed = await redeem(api, await coupon(api), source_id="o-1", amount=500)
+    path = f"/v1/redemptions/{redeemed['redemptions'][0]['id']}/rollback"
+    odd: list[Any] = [{"order": {"id": []}}, {"order": {"source_id": {}}}, {"customer": {"id": [1]}}, {"customer": [1]}]
+    for body in odd:
+        answer = await api.post(path, json=body)
+        assert (answer.status_code, answer.json()["key"]) == (400, "invalid_payload"), body
+    assert (await api.post(path, json={"customer": "u-1", "order": {"source_id": "o-1"}})).status_code == 200
+
+
+async def test_points_of_a_rule_are_digits(api: httpx.AsyncClient) -> None:
+    """Points that come as text may be a number; what Python calls a digit and can't read is refused."""
+    await loyalty(api)
+    body = {"event": "visit", "source": {"banner": "b"}, "loyalty": {"type": "FIXED", "points": "²"}}
+    answer = await api.post(f"/v1/loyalties/{LOYALTY}/earning-rules", json=[body])
+    assert (answer.status_code, answer.json()["key"]) == (400, "invalid_payload")

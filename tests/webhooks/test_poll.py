@@ -4,6 +4,7 @@ The sandbox is real and has done the work; its webhooks are caught: one database
 """
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID, uuid4
@@ -14,8 +15,12 @@ import pytest_asyncio
 from pydantic import SecretStr
 
 from app.db import migrate
+from app.db.prune import Pruner
 from app.db.session import Database
 from app.errors import LoyaltyError
+from app.sandbox import nightly
+from app.sandbox.app import Sandbox
+from app.setting_groups import KeepSettings
 from app.voucherify import happened
 from app.voucherify.client import Call, Client
 from app.voucherify.loyalty import LoyaltyV1
@@ -24,10 +29,10 @@ from app.webhooks.apply import Applier
 from app.webhooks.parse import parse
 from app.webhooks.poll import Poller
 from tests.sandbox import programme
-from tests.sandbox.conftest import api, shared_sandbox, shared_sink, sink
+from tests.sandbox.conftest import api, sandbox, shared_sandbox, shared_sink, sink
 from tests.sandbox.serving import KEYS, Sink
 
-__all__ = ["api", "shared_sandbox", "shared_sink", "sink"]  # the fixtures of a sandbox behind a real server
+__all__ = ["api", "sandbox", "shared_sandbox", "shared_sink", "sink"]  # the fixtures of a sandbox behind a real server
 LAST = "the last of all"
 
 
@@ -279,3 +284,103 @@ async def test_a_list_that_is_refused_does_not_keep_the_others_back(
         assert [row["name"] for row in read] == ["redemptions"]
     await by_polls(database, client)
     assert len((await told(database))["profiles"]) == 1
+
+
+async def test_many_codes_of_one_publication_hold_nobody_up(
+    api: httpx.AsyncClient, client: Client, database: Database
+) -> None:
+    """A publication of more codes than a look may ask for is read whole, and the lists behind it are read too."""
+    member = uuid4()
+    await enrolled(database, member)
+    await programme.coupons(api, vouchers_count=8)
+    wanted = {"campaign": {"name": programme.COUPONS, "count": 8}, "customer": {"source_id": str(member)}}
+    codes = (await programme.send(api, "POST", "/v1/publications", wanted))["vouchers"]
+    await programme.redeem(api, codes[0], customer=str(member), source_id=str(uuid4()), amount=1_000)
+    await by_polls(database, client, calls=5, looks=3)
+    async with database.connection() as connection:
+        read = await connection.fetch("SELECT code, redeemed_at IS NOT NULL AS used FROM coupon")
+    assert {row["code"] for row in read} == set(codes)
+    assert [row["code"] for row in read if row["used"]] == codes[:1]
+
+
+async def test_what_the_inbox_forgets_is_not_told_again(
+    api: httpx.AsyncClient, client: Client, database: Database
+) -> None:
+    """Of a list that is quiet for longer than webhooks are kept nothing is new; what is behind the next rows goes."""
+    member = uuid4()
+    await enrolled(database, member)
+    await programme.loyalty(api)
+    await programme.coupons(api)
+    card = await programme.join(api, str(member))
+    await programme.adjust(api, card, 10)
+    code = await programme.coupon(api, str(member))
+    await programme.redeem(api, code, customer=str(member), source_id=str(uuid4()), amount=1_000)
+    await by_polls(database, client)
+    async with database.transaction() as connection:
+        await connection.execute(
+            "UPDATE webhook SET applied_at = now() - interval '99 days', received_at = now() - interval '99 days'"
+        )
+        await connection.execute("UPDATE polled_list SET watermark = now() - interval '99 days'")
+        stored = await connection.fetchval("SELECT count(*) FROM webhook")
+    pruner = Pruner(database, KeepSettings(webhooks_days=30))
+    await pruner.run_once()
+    assert (await Poller(database, client, 100).run_once()).startswith("0 new")
+    async with database.connection() as connection:
+        assert await connection.fetchval("SELECT count(*) FROM webhook") == stored
+    await pruner.run_once()  # the watermarks are of now, and the webhooks are old
+    async with database.connection() as connection:
+        assert await connection.fetchval("SELECT count(*) FROM webhook") == 0
+
+
+async def test_what_is_made_up_for_is_found(
+    api: httpx.AsyncClient, sandbox: Sandbox, client: Client, database: Database
+) -> None:
+    """Points that expired in nights that Voucherify made up for later are told, though newer things were read."""
+    member = uuid4()
+    await enrolled(database, member)
+    await programme.travel(api, "2027-03-01T12:00:00Z")
+    await programme.loyalty(api, points=30, expires={"period_type": "MONTH", "period_value": 1})
+    card = await programme.join(api, str(member))
+    await programme.travel(api, "2027-03-03T12:00:00Z")
+    await programme.adjust(api, card, 7)
+    sandbox.store.clock.advance(40 * 86_400)  # it sleeps, and wakes late
+    await programme.adjust(api, card, 5)
+    await by_polls(database, client)
+    await nightly.run_due(sandbox.store)
+    await by_polls(database, client)
+    assert {row.split(", ")[4] for row in (await told(database))["movements"]} == {"7", "5", "-30", "-7"}
+
+
+class Odd(httpx.AsyncBaseTransport):
+    """The way to a Voucherify whose lists have rows that are not what is documented."""
+
+    def __init__(self) -> None:
+        self._wire = httpx.AsyncHTTPTransport()
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        answer = await self._wire.handle_async_request(request)
+        body = json.loads(await answer.aread())
+        await answer.aclose()
+        for name in ("publications", "redemptions", "data"):
+            if isinstance(body.get(name), list):
+                body[name] += [None, [], {}, {"id": 5}, {"id": "a", "date": "never"}, {"id": "b", "created_at": {}}]
+        return httpx.Response(answer.status_code, json=body)
+
+    async def aclose(self) -> None:
+        await self._wire.aclose()
+
+
+async def test_odd_rows_harm_only_themselves(api: httpx.AsyncClient, client: Client, database: Database) -> None:
+    """Rows without an id or a time are reported, without what they say, and the others are read."""
+    member = uuid4()
+    await enrolled(database, member)
+    await programme.loyalty(api)
+    card = await programme.join(api, str(member))
+    await programme.adjust(api, card, 10)
+    odd = Client(str(api.base_url), SecretStr(KEYS["X-App-Id"]), SecretStr(KEYS["X-App-Token"]), transport=Odd())
+    for _ in range(2):
+        with pytest.raises(LoyaltyError, match="publications: a row can't be read"):
+            await Poller(database, odd, 100).run_once()
+    await odd.close()
+    await apply(database, client)
+    assert {row.split(", ")[4] for row in (await told(database))["movements"]} == {"10"}
