@@ -16,6 +16,8 @@ def serve(app: Any, host: str, port: int, setting: str) -> None:
         sys.exit(
             f"{setting}: can't listen on {host}:{port} ({os.strerror(error.errno or 0)}). Set {setting} to a free port."
         )
+    # uvloop does it by itself, asyncio only for sockets that name their protocol: answers would wait 40 ms.
+    address.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     config = uvicorn.Config(
         app,
         log_config=None,

@@ -39,6 +39,8 @@ def settings_of(folder: Path, **given: str) -> Settings:
 async def served(app: Any) -> AsyncIterator[str]:
     """Any ASGI app behind a real server on a free port; gives its address."""
     listener = socket.create_server(("127.0.0.1", 0))
+    # asyncio does it only for sockets that name their protocol; each answer would wait 40 ms for an acknowledgement.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, ws="none"))
     task = asyncio.create_task(server.serve([listener]))
     while not server.started:
