@@ -414,7 +414,7 @@ CALLS: list[Call] = [
     ),
     call(
         "RewardsApi.create_reward",
-        body={"name": "Money", "type": "COIN", "parameters": {"coin": {"exchange_ratio": 1, "points_ratio": 10}}},
+        body={"name": "Money", "type": "COIN", "parameters": {"coin": {"exchange_ratio": 1, "points_ratio": "10"}}},
         keep={"coins": "id"},
     ),
     call("RewardsApi.create_reward_assignment", reward_id="{coins}", body={"campaign": "Programme"}),
