@@ -1,7 +1,7 @@
 """What the official SDK is made to do, line by line, in this order. A new endpoint of the sandbox is one line here.
 
 `body` is the argument that takes the request's model, whatever its name. `keep` names parts of the answer, which later
-lines use as `{name}`. A line with `later` may be answered 501 `not_emulated`: take the word away once it is emulated.
+lines use as `{name}`.
 """
 
 from dataclasses import asdict, dataclass, field
@@ -16,7 +16,6 @@ class Call:
     """Class and method of the SDK."""
     arguments: dict[str, Any] = field(default_factory=dict)
     keep: dict[str, str] = field(default_factory=dict)
-    later: bool = False
     reads: bool = True
     """False where the SDK's own model cannot hold what Voucherify documents: the answer is taken as bytes."""
     status: int = 200
@@ -27,10 +26,9 @@ class Call:
 
 
 def call(
-    method: str, *, keep: dict[str, str] | None = None, later: bool = False, reads: bool = True, status: int = 200,
-    **arguments: Any,
+    method: str, *, keep: dict[str, str] | None = None, reads: bool = True, status: int = 200, **arguments: Any
 ) -> Call:  # fmt: skip
-    return Call(method, arguments, keep or {}, later, reads, status)
+    return Call(method, arguments, keep or {}, reads, status)
 
 
 WHO = {"source_id": "u-1"}
@@ -54,9 +52,10 @@ NOPE = [{"object": "voucher", "id": "NO-SUCH-CODE"}]
 CAMPAIGN: dict[str, Any] = {"campaign_id": "Coupons"}
 PROGRAMME: dict[str, Any] = {"campaign_id": "Programme"}
 MEMBER: dict[str, Any] = {"member_id": "{card}"}
+LATE = {"source": {"banner": "Later"}}
+THREE_DAYS = {"period_type": "DAY", "period_value": 3}
 TIER = {"name": "Silver", "points": {"from": 0, "to": 999}}
 STATIC = {"name": "Regulars", "type": "static", "customers": ["{customer}"]}
-LATER: dict[str, Any] = {"later": True}
 
 CALLS: list[Call] = [
     # Customers
@@ -79,13 +78,12 @@ CALLS: list[Call] = [
     call("CustomersApi.get_customer", customer_id="{customer}"),
     call("CustomersApi.list_customers", limit=10, page=1, order="-created_at"),
     call("CustomersApi.get_customer", customer_id="nobody", status=404),
-    call("CustomersApi.list_customer_segments", customer_id="u-1", **LATER),
-    call("CustomersApi.update_customers_in_bulk", body=[{"source_id": "u-3", "name": "Cleo"}], status=202, **LATER),
+    call("CustomersApi.list_customer_segments", customer_id="u-1"),
+    call("CustomersApi.update_customers_in_bulk", body=[{"source_id": "u-3", "name": "Cleo"}], status=202),
     call(
         "CustomersApi.update_customers_metadata_in_bulk",
         body={"source_ids": ["u-3"], "metadata": {"vip": False}},
         status=202,
-        **LATER,
     ),
     # Products
     call(
@@ -95,24 +93,22 @@ CALLS: list[Call] = [
     ),
     call("ProductsApi.get_product", product_id="mug"),
     call("ProductsApi.list_products", limit=10, order="-created_at"),
-    call("ProductsApi.update_product", product_id="mug", body={"name": "Large mug"}, **LATER),
+    call("ProductsApi.update_product", product_id="mug", body={"name": "Large mug"}),
     call(
         "ProductsApi.create_sku",
         product_id="mug",
         body={"source_id": "mug-red", "sku": "Red mug", "price": 600, "attributes": {"colour": "red"}},
         keep={"sku": "id"},
-        **LATER,
     ),
-    call("ProductsApi.get_sku", sku_id="mug-red", **LATER),
-    call("ProductsApi.list_skus_in_product", product_id="mug", **LATER),
-    call("ProductsApi.update_sku", product_id="mug", sku_id="mug-red", body={"price": 650}, **LATER),
-    call("ProductsApi.delete_sku", product_id="mug", sku_id="mug-red", status=204, **LATER),
-    call("ProductsApi.update_products_in_bulk", body=[{"source_id": "cup", "name": "Cup"}], status=202, **LATER),
+    call("ProductsApi.get_sku", sku_id="mug-red"),
+    call("ProductsApi.list_skus_in_product", product_id="mug"),
+    call("ProductsApi.update_sku", product_id="mug", sku_id="mug-red", body={"price": 650}),
+    call("ProductsApi.delete_sku", product_id="mug", sku_id="mug-red", status=204),
+    call("ProductsApi.update_products_in_bulk", body=[{"source_id": "cup", "name": "Cup"}], status=202),
     call(
         "ProductsApi.update_products_metadata_in_bulk",
         body={"source_ids": ["mug"], "metadata": {"a": 2}},
         status=202,
-        **LATER,
     ),
     # A programme of points
     call(
@@ -122,13 +118,14 @@ CALLS: list[Call] = [
     ),
     call("LoyaltiesApi.get_loyalty_program", **PROGRAMME),
     call("LoyaltiesApi.list_loyalty_programs", limit=10),
-    call("LoyaltiesApi.update_loyalty_program", **PROGRAMME, body={"metadata": {"season": "spring"}}, **LATER),
+    call("LoyaltiesApi.update_loyalty_program", **PROGRAMME, body={"metadata": {"season": "spring"}}),
     call(
         "LoyaltiesApi.create_earning_rule",
         **PROGRAMME,
         body=[
             {"event": "order.paid", "loyalty": POINTS, "source": {"banner": "Orders"}},
             {"event": "visit", "loyalty": {"type": "FIXED", "points": 5}, "source": {"banner": "Visits"}},
+            {"event": "order.paid", "loyalty": {"type": "FIXED", "points": 5}, "pending_points": THREE_DAYS, **LATE},
         ],
         keep={"rule": "0.id", "visits": "1.id"},
     ),
@@ -142,12 +139,11 @@ CALLS: list[Call] = [
         **PROGRAMME,
         earning_rule_id="{visits}",
         body={"loyalty": {"type": "FIXED", "points": 5}, "source": {"banner": "Come by"}},
-        **LATER,
     ),
-    call("LoyaltiesApi.create_in_bulk_loyalty_tiers", **PROGRAMME, body=[TIER], keep={"tier": "0.id"}, **LATER),
-    call("LoyaltiesApi.list_loyalty_tiers", **PROGRAMME, **LATER),
-    call("LoyaltiesApi.get_loyalty_tier", **PROGRAMME, loyalty_tier_id="{tier}", **LATER),
-    call("LoyaltiesApi.list_loyalty_tier_earning_rules", **PROGRAMME, loyalty_tier_id="{tier}", **LATER),
+    call("LoyaltiesApi.create_in_bulk_loyalty_tiers", **PROGRAMME, body=[TIER], keep={"tier": "0.id"}),
+    call("LoyaltiesApi.list_loyalty_tiers", **PROGRAMME),
+    call("LoyaltiesApi.get_loyalty_tier", **PROGRAMME, loyalty_tier_id="{tier}"),
+    call("LoyaltiesApi.list_loyalty_tier_earning_rules", **PROGRAMME, loyalty_tier_id="{tier}"),
     call("LoyaltiesApi.list_loyalty_tier_rewards", **PROGRAMME, loyalty_tier_id="{tier}"),
     call("LoyaltiesApi.add_member", **PROGRAMME, body={"customer": WHO}, keep={"card": "code"}),
     call("LoyaltiesApi.add_member", **PROGRAMME, body={"customer": {"source_id": "u-2"}}, keep={"other_card": "code"}),
@@ -173,10 +169,10 @@ CALLS: list[Call] = [
     call("CampaignsApi.list_campaigns"),
     call("CampaignsApi.disable_campaign", **CAMPAIGN),
     call("CampaignsApi.enable_campaign", **CAMPAIGN),
-    call("CampaignsApi.update_campaign", **CAMPAIGN, body={"metadata": {"a": 2}}, **LATER),
-    call("CampaignsApi.add_vouchers_to_campaign", **CAMPAIGN, vouchers_count=1, body={}, **LATER),
-    call("CampaignsApi.add_voucher_with_specific_code_to_campaign", **CAMPAIGN, code="CHOSEN", body={}, **LATER),
-    call("CampaignsApi.list_campaign_transactions", campaign_id="Programme", **LATER),
+    call("CampaignsApi.update_campaign", **CAMPAIGN, body={"metadata": {"a": 2}}),
+    call("CampaignsApi.add_vouchers_to_campaign", **CAMPAIGN, vouchers_count=1, body={}),
+    call("CampaignsApi.add_voucher_with_specific_code_to_campaign", **CAMPAIGN, code="CHOSEN", body={}),
+    call("CampaignsApi.list_campaign_transactions", campaign_id="Programme"),
     call(
         "PublicationsApi.create_publication",
         join_once=True,
@@ -208,22 +204,20 @@ CALLS: list[Call] = [
     call("VouchersApi.list_vouchers", customer="{customer}"),
     call("VouchersApi.disable_voucher", code="{code}"),
     call("VouchersApi.enable_voucher", code="{code}"),
-    call("VouchersApi.update_voucher", code="{code}", body={"metadata": {"a": 3}}, **LATER),
+    call("VouchersApi.update_voucher", code="{code}", body={"metadata": {"a": 3}}),
     call(
         "VouchersApi.create_voucher",
         code="ALONE",
         body={"type": "DISCOUNT_VOUCHER", "discount": {"type": "AMOUNT", "amount_off": 100}},
-        **LATER,
     ),
     call(
         "VouchersApi.generate_random_code",
         body={"type": "GIFT_VOUCHER", "gift": {"amount": 1000}},
         keep={"gift": "code"},
-        **LATER,
     ),
-    call("VouchersApi.update_voucher_balance", code="{gift}", body={"amount": 500}, **LATER),
-    call("VouchersApi.list_voucher_transactions", code="{gift}", **LATER),
-    call("VouchersApi.delete_voucher", code="ALONE", status=204, **LATER),
+    call("VouchersApi.update_voucher_balance", code="{gift}", body={"amount": 500}),
+    call("VouchersApi.list_voucher_transactions", code="{gift}"),
+    call("VouchersApi.delete_voucher", code="ALONE", status=204),
     # Lists by filters, imports and bulk calls; `{files}` is the folder beside this one
     call("CampaignsApi.list_campaigns", filters={"campaigns": {"conditions": {"$starts_with": "Coup"}}}),
     call("PublicationsApi.list_publications", filters={"source_id": {"conditions": {"$is": "p-1"}}}),
@@ -254,11 +248,15 @@ CALLS: list[Call] = [
     call("ValidationsApi.validate_stacked_discounts", body={"redeemables": CODE, "order": ORDER, "customer": WHO}),
     call("ValidationsApi.validate_stacked_discounts", body={"redeemables": BOTH, "order": ORDER}),
     call("ValidationsApi.validate_stacked_discounts", body={"redeemables": [*NOPE, *CODE], "order": ORDER}),
-    call("QualificationsApi.check_eligibility", body={"customer": WHO, "order": ORDER}, **LATER),
+    call(
+        "ValidationsApi.validate_stacked_discounts",
+        body={"redeemables": CODE, "order": ORDER, "customer": WHO, "session": {"type": "LOCK", "key": "basket-1"}},
+    ),
+    call("VouchersApi.release_validation_session", code="{code}", session_key="basket-1", status=204),
+    call("QualificationsApi.check_eligibility", body={"customer": WHO, "order": ORDER}),
     call(
         "QualificationsApi.check_eligibility",
         body={"customer": WHO, "order": ORDER, "scenario": "CUSTOMER_WALLET", "options": {"expand": ["redeemable"]}},
-        **LATER,
     ),
     call(
         "RedemptionsApi.redeem_stacked_discounts",
@@ -274,7 +272,7 @@ CALLS: list[Call] = [
     call("RedemptionsApi.get_redemption", redemption_id="{redemption}"),
     call("RedemptionsApi.list_redemptions", limit=10, customer="{customer}"),
     call("RedemptionsApi.list_redemptions", result="FAILURE"),
-    call("RedemptionsApi.get_voucher_redemptions", code="{code}", **LATER),
+    call("RedemptionsApi.get_voucher_redemptions", code="{code}"),
     call("OrdersApi.create_order", body={"source_id": "o-1", "status": "PAID", "customer": WHO}, keep={"order": "id"}),
     call(
         "OrdersApi.create_order",
@@ -350,21 +348,23 @@ CALLS: list[Call] = [
     call("LoyaltiesApi.update_loyalty_card_balance", **MEMBER, body={"points": -50000}, status=400),
     call("LoyaltiesApi.list_loyalty_card_transactions", **MEMBER, limit=2),
     call("LoyaltiesApi.list_loyalty_card_transactions1", **PROGRAMME, **MEMBER, limit=10),
-    call("LoyaltiesApi.list_loyalty_campaign_transactions", **PROGRAMME, **LATER),
-    call("LoyaltiesApi.list_member_activity", **MEMBER, **LATER),
-    call("LoyaltiesApi.list_member_activity1", **PROGRAMME, **MEMBER, **LATER),
-    call("LoyaltiesApi.list_member_loyalty_tier", **MEMBER, **LATER),
-    call("LoyaltiesApi.list_member_pending_points", **MEMBER, **LATER),
-    call("LoyaltiesApi.list_member_pending_points1", **PROGRAMME, **MEMBER, **LATER),
-    call("LoyaltiesApi.list_campaign_pending_points", **PROGRAMME, **LATER),
-    call("LoyaltiesApi.list_points_expiration", **PROGRAMME, **MEMBER, **LATER),
+    call("LoyaltiesApi.list_loyalty_campaign_transactions", **PROGRAMME),
+    call("LoyaltiesApi.list_member_activity", **MEMBER),
+    call("LoyaltiesApi.list_member_activity1", **PROGRAMME, **MEMBER),
+    call("LoyaltiesApi.list_member_loyalty_tier", **MEMBER),
+    call("LoyaltiesApi.list_member_pending_points", **MEMBER, keep={"waiting": "data.0.id", "doubted": "data.1.id"}),
+    call("LoyaltiesApi.adjust_member_pending_points", **MEMBER, pending_points_id="{waiting}", body={"points": 2}),
+    call("LoyaltiesApi.activate_member_pending_points", **MEMBER, pending_points_id="{waiting}"),
+    call("LoyaltiesApi.cancel_member_pending_points", **MEMBER, pending_points_id="{doubted}", status=204),
+    call("LoyaltiesApi.list_member_pending_points1", **PROGRAMME, **MEMBER),
+    call("LoyaltiesApi.list_campaign_pending_points", **PROGRAMME),
+    call("LoyaltiesApi.list_points_expiration", **PROGRAMME, **MEMBER),
     call(
         "LoyaltiesApi.transfer_points",
         **PROGRAMME,
         **MEMBER,
         body=[{"code": "{other_card}", "points": 5}],
         reads=False,  # the published samples have fields that the SDK's type for them refuses
-        **LATER,
     ),
     # Rewards
     call(
@@ -434,11 +434,11 @@ CALLS: list[Call] = [
     call("CustomersApi.get_customer", customer_id="u-1"),
     call("CustomersApi.list_customer_activity", customer_id="u-1", limit=100),
     call("CustomersApi.list_customer_activity", customer_id="u-1", limit=2, category="ACTION"),
-    call("CustomersApi.list_customer_redeemables", customer_id="u-1", **LATER),
+    call("CustomersApi.list_customer_redeemables", customer_id="u-1"),
     # Who may do what
-    call("SegmentsApi.create_segment", body=STATIC, keep={"segment": "id"}, **LATER),
-    call("SegmentsApi.get_segment", segment_id="{segment}", **LATER),
-    call("SegmentsApi.delete_segment", segment_id="{segment}", status=204, **LATER),
+    call("SegmentsApi.create_segment", body=STATIC, keep={"segment": "id"}),
+    call("SegmentsApi.get_segment", segment_id="{segment}"),
+    call("SegmentsApi.delete_segment", segment_id="{segment}", status=204),
     call(
         "ValidationRulesApi.create_validation_rules",
         body={
@@ -448,27 +448,25 @@ CALLS: list[Call] = [
             "rules": {"1": {"name": "order.amount", "conditions": {"$more_than": [1000]}, "rules": {}}, "logic": "1"},
         },
         keep={"validation": "id"},
-        **LATER,
     ),
-    call("ValidationRulesApi.get_validation_rule", validation_rule_id="{validation}", **LATER),
-    call("ValidationRulesApi.list_validation_rules", **LATER),
+    call("ValidationRulesApi.get_validation_rule", validation_rule_id="{validation}"),
+    call("ValidationRulesApi.list_validation_rules"),
+    call("ValidationRulesApi.update_validation_rule", validation_rule_id="{validation}", body={"name": "Above ten"}),
     call(
         "ValidationRulesApi.create_validation_rule_assignment",
         validation_rule_id="{validation}",
         body={"related_object_type": "campaign", "related_object_id": "{campaign}"},
         keep={"validation_assignment": "id"},
-        **LATER,
     ),
-    call("ValidationRulesApi.list_validation_rule_assignments", validation_rule_id="{validation}", **LATER),
-    call("ValidationRulesApi.list_validation_rules_assignments", **LATER),
+    call("ValidationRulesApi.list_validation_rule_assignments", validation_rule_id="{validation}"),
+    call("ValidationRulesApi.list_validation_rules_assignments"),
     call(
         "ValidationRulesApi.delete_validation_rule_assignment",
         validation_rule_id="{validation}",
         assignment_id="{validation_assignment}",
         status=204,
-        **LATER,
     ),
-    call("ValidationRulesApi.delete_validation_rules", validation_rule_id="{validation}", status=204, **LATER),
+    call("ValidationRulesApi.delete_validation_rules", validation_rule_id="{validation}", status=204),
     # Promotions
     call("CategoriesApi.create_category", body={"name": "Summer", "hierarchy": 2}, keep={"category": "id"}),
     call("CategoriesApi.get_category", category_id="{category}"),
@@ -478,22 +476,20 @@ CALLS: list[Call] = [
         "CampaignsApi.create_campaign",
         body={"name": "Promotion", "campaign_type": "PROMOTION", "type": "AUTO_UPDATE"},
         keep={"promotion": "id"},
-        **LATER,
     ),
     call(
         "PromotionsApi.add_promotion_tier_to_campaign",
         campaign_id="{promotion}",
         body={"name": "A tenth off", "banner": "10 % off", "action": {"discount": COUPON["discount"]}},
         keep={"promotion_tier": "id"},
-        **LATER,
     ),
-    call("PromotionsApi.get_promotion_tier", promotion_tier_id="{promotion_tier}", **LATER),
-    call("PromotionsApi.list_promotion_tiers", **LATER),
-    call("PromotionsApi.list_promotion_tiers", is_available=True, **LATER),
-    call("PromotionsApi.list_promotion_tiers_from_campaign", campaign_id="{promotion}", **LATER),
-    call("PromotionsApi.update_promotion_tier", promotion_tier_id="{promotion_tier}", body={"name": "Off"}, **LATER),
-    call("PromotionsApi.disable_promotion_tier", promotion_tier_id="{promotion_tier}", **LATER),
-    call("PromotionsApi.enable_promotion_tier", promotion_tier_id="{promotion_tier}", **LATER),
+    call("PromotionsApi.get_promotion_tier", promotion_tier_id="{promotion_tier}"),
+    call("PromotionsApi.list_promotion_tiers"),
+    call("PromotionsApi.list_promotion_tiers", is_available=True),
+    call("PromotionsApi.list_promotion_tiers_from_campaign", campaign_id="{promotion}"),
+    call("PromotionsApi.update_promotion_tier", promotion_tier_id="{promotion_tier}", body={"name": "Off"}),
+    call("PromotionsApi.disable_promotion_tier", promotion_tier_id="{promotion_tier}"),
+    call("PromotionsApi.enable_promotion_tier", promotion_tier_id="{promotion_tier}"),
     call(
         "PromotionsApi.create_promotion_stack",
         campaign_id="{promotion}",
@@ -536,7 +532,7 @@ CALLS: list[Call] = [
     call("ValidationsApi.validate_stacked_discounts", body={"redeemables": [*NOPE, *CODE], "order": ORDER}),
     call("ManagementApi.delete_stacking_rules", project_id="{project}", stacking_rules_id="{stacking}", status=204),
     call("CategoriesApi.delete_category", category_id="{category}", status=204),
-    call("PromotionsApi.delete_promotion_tier", promotion_tier_id="{promotion_tier}", status=204, **LATER),
+    call("PromotionsApi.delete_promotion_tier", promotion_tier_id="{promotion_tier}", status=204),
     call("MetadataSchemasApi.list_metadata_schemas"),
     call("MetadataSchemasApi.get_metadata_schema", resource="customer"),
     # The end of it all
@@ -546,11 +542,15 @@ CALLS: list[Call] = [
     ),
     call("RewardsApi.delete_reward", reward_id="{gift_reward}", status=204),
     call("RewardsApi.delete_reward", reward_id="{coins}", status=400),
-    call("LoyaltiesApi.delete_earning_rule", **PROGRAMME, earning_rule_id="{visits}", status=204, **LATER),
-    call("ProductsApi.delete_product", product_id="mug", status=204, **LATER),
+    call("LoyaltiesApi.delete_earning_rule", **PROGRAMME, earning_rule_id="{visits}", status=204),
+    call("ProductsApi.delete_product", product_id="mug", status=204),
     call("CampaignsApi.create_campaign", body={"name": "Short-lived", "voucher": COUPON}),
-    call("CampaignsApi.delete_campaign", campaign_id="Short-lived", status=202, **LATER),
+    call("CampaignsApi.delete_campaign", campaign_id="Short-lived", status=202),
+    call(
+        "LoyaltiesApi.create_loyalty_program", body={"name": "Short programme", "type": "AUTO_UPDATE", "voucher": CARD}
+    ),
+    call("LoyaltiesApi.delete_loyalty_program", campaign_id="Short programme"),
     call("CustomersApi.delete_customer", customer_id="{second}", status=204),
-    call("CustomersApi.customer_permanently_deletion", customer_id="u-1", **LATER),
+    call("CustomersApi.customer_permanently_deletion", customer_id="u-1"),
 ]
 """Each part of the road, in the order in which one thing needs another."""
