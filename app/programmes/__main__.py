@@ -128,7 +128,7 @@ async def loaded(settings: Settings, programme: Programme, given: argparse.Names
 
 def shown(made: Plan, reads: int, *, change: bool) -> list[str]:
     """A plan, for a person."""
-    lines = [f"Read with {reads} calls. {made.as_wanted} things are there as the file says."]
+    lines = [f"Read with {reads} calls. As the file says already: {made.as_wanted}."]
     if made.steps:
         lines += [
             "",

@@ -57,7 +57,7 @@ async def test_loaded_and_loaded_again(place: Place, tmp_path: Path) -> None:
     assert "Done, with 7 calls that write" in said
     code, said, _ = await run(place, tmp_path, str(DEMO), "--yes")
     assert code == 0
-    assert "7 things are there as the file says." in said
+    assert "As the file says already: 7." in said
     assert said.rstrip().endswith("Nothing to do.")
 
 
