@@ -111,13 +111,13 @@ async def test_a_schema_keeps_what_the_file_does_not_know(place: Place) -> None:
     assert set(schema["properties"]) == {"shoe_size", "registered_customer", "enrolled_by"}
 
 
-@pytest.mark.parametrize("calls", [1, 3, 5])
+@pytest.mark.parametrize("calls", [1, 3])
 async def test_killed_in_the_middle_and_run_again(place: Place, tmp_path: Path, calls: int) -> None:
     """kill -9 after some calls, the same command again: what it then has is what one whole run makes, and once."""
     await load(place.target, demo())
     once = await everything(place)
     assert (await place.http.post("/sandbox/reset")).status_code == 200
-    await place.fault(latency_ms=150)
+    await place.fault(latency_ms=400)  # so that the rest takes longer than the kill
     process = place.command(tmp_path, str(DEMO), "--yes")
     until = time.monotonic() + 60
     while len(place.written()) < calls:
