@@ -192,7 +192,7 @@ async def test_killed_while_changing_and_run_again(place: Place, tmp_path: Path,
     await load(place.target, before())
     (tmp_path / "tea.yaml").write_text(text_after())
     place.app.edge.log.clear()
-    await place.fault(latency_ms=150)
+    await place.fault(latency_ms=400)
     process = place.command(tmp_path, "tea.yaml", "--change", "--yes")
     until = time.monotonic() + 60
     while len(place.written()) < calls:
