@@ -111,12 +111,17 @@ def _page(
 ) -> tuple[list[Offer], str | None]:
     """One page, and the cursor of the next if there is one.
 
-    The cursor is a moment. By time it is that of the page's last, and its microseconds count what was shown of that
-    moment where there is more of it. Sorted by what they save, it is the moment of the first question, and its
-    microseconds count what has been shown since.
+    The cursor is a moment. By time it is that of the page's last; what has the same one stays on this page. Sorted by
+    what they save, it is the moment of the first question, and its microseconds count what has been shown since.
     """
     if sorting == "DEFAULT":
-        return _page_by_time(offers, limit, after)
+        before = iso(after) if after is not None else None
+        offers = [each for each in offers if before is None or each.created_at < before]
+        offers.sort(key=lambda each: (each.created_at, each.id), reverse=True)
+        end = limit
+        while 0 < end < len(offers) and offers[end].created_at == offers[end - 1].created_at:
+            end += 1
+        return offers[:end], offers[end - 1].created_at if end < len(offers) else None
     asked, seen = after or work.now, 0
     if after is not None:
         seen = after.microsecond % _COUNTED
@@ -127,28 +132,6 @@ def _page(
     end = seen + limit
     more = end < min(len(offers), _COUNTED)
     return offers[seen:end], f"{moment.removesuffix('Z')}{end:03d}Z" if more else None
-
-
-def _page_by_time(offers: list[Offer], limit: int, after: datetime | None) -> tuple[list[Offer], str | None]:
-    offers.sort(key=lambda each: (each.created_at, each.id), reverse=True)
-    if after is not None:
-        moment, shown = iso(after) or "", after.microsecond % _COUNTED
-        of_moment = [each for each in offers if each.created_at == moment]
-        rest = of_moment[shown:] if shown else []
-        offers = rest + [each for each in offers if each.created_at < moment]
-    else:
-        moment, shown = "", 0
-    end = limit
-    if end >= len(offers):
-        return offers, None
-    last = offers[end - 1].created_at
-    if offers[end].created_at != last:
-        return offers[:end], last
-    count = sum(each.created_at == last for each in offers[:end]) + (shown if last == moment else 0)
-    if count >= _COUNTED:  # no cursor can say it: the rest of the moment comes at once
-        end = next((place for place, each in enumerate(offers) if each.created_at < last), len(offers))
-        return offers[:end], last if end < len(offers) else None
-    return offers[:end], f"{last.removesuffix('Z')}{count:03d}Z"
 
 
 def _read_filters(given: dict[str, Any]) -> tuple[bool, list[tuple[str, str, list[str]]]]:
@@ -256,7 +239,7 @@ FIDELITY = (
         "something is redeemed are not asked"
     ),
     inferred(
-        "`total` counts the page; a cursor counts what was shown of its moment; in a list that is sorted by savings "
+        "`total` counts the page; what was made in one moment stays on one page; in a list that is sorted by savings "
         "the cursor counts, up to 1000, what was shown; a `limit` up to 100 is taken (documented: 50); nothing "
         "is cached"
     ),
