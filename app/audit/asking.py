@@ -11,6 +11,7 @@ from app.audit.members import Engine, Published, Transaction
 from app.errors import VoucherifyRefused, VoucherifyUnavailable, VoucherifyUnclear
 from app.voucherify import orders, publications
 from app.voucherify.client import Client
+from app.voucherify.happened import PAGE
 from app.voucherify.loyalty import LoyaltyV1
 
 Answer = TypeVar("Answer")
@@ -85,7 +86,7 @@ class Asker:
         for page in range(1, 101):
             listed = await self.ask(partial(publications.of, self.client, member_id, page=page)) or []
             found += [_publication(each) for each in listed]
-            if len(listed) < publications.PAGE:
+            if len(listed) < PAGE:
                 break
         return found
 

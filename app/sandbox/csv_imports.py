@@ -7,12 +7,13 @@ of it is there.
 """
 
 import json
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from litestar import Router, post
 
 from app.sandbox import csv_files, customers, products, skus
-from app.sandbox.csv_files import Report
+from app.sandbox.csv_files import Line, Report
 from app.sandbox.errors import Failure, invalid_payload, not_found
 from app.sandbox.fidelity import documented, inferred
 from app.sandbox.read import AnyRequest
@@ -38,26 +39,40 @@ def _by_source_id(lines: list[csv_files.Line]) -> list[csv_files.Line]:
     return sorted(lines, key=key)
 
 
+Take = Callable[[Work, dict[str, str], dict[str, Any]], Awaitable[None]]
+"""Makes or changes what a line says: its fields, and its other columns as metadata."""
+
+
+async def _take_each(
+    work: Work, report: Report, kind: str, lines: list[Line], headers: Mapping[str, str], take: Take, *named: str
+) -> None:
+    """Take line by line. One that is refused harms only itself; `named` are the fields that it is told by."""
+    defined = await csv_files.schema(work, kind)
+    for line in _by_source_id(lines):
+        fields, others = line.fields(headers)
+        try:
+            await take(work, fields, csv_files.typed(others, defined))
+            report.done += 1
+        except Failure as failure:
+            report.fail(line, failure, **{name: fields.get(name) for name in named})
+
+
 @post("/customers/importCSV", status_code=202)
 async def import_customers(request: AnyRequest, store: TheStore) -> dict[str, Any]:
     lines, _ = await csv_files.read(request)
     report = Report("customer")
     async with store.work() as work:
-        defined = await csv_files.schema(work, "customer")
         named = [line.fields(_CUSTOMER)[0] for line in lines]
         await customers.lock_all(work, [each[name] for each in named for name in ("id", "source_id") if name in each])
-        for line in _by_source_id(lines):
-            fields, others = line.fields(_CUSTOMER)
-            try:
-                body: dict[str, Any] = {name: cell for name, cell in fields.items() if "." not in name}
-                address = {name.partition(".")[2]: cell for name, cell in fields.items() if "." in name}
-                metadata = csv_files.typed(others, defined)
-                body |= {"address": address} if address else {}
-                await customers.upsert(work, {**body, "metadata": metadata}, at="", tell=False)
-                report.done += 1
-            except Failure as failure:
-                report.fail(line, failure, source_id=fields.get("source_id"))
+        await _take_each(work, report, "customer", lines, _CUSTOMER, _import_customer, "source_id")
         return await report.finish(work, "CUSTOMERS.IMPORT_CSV")
+
+
+async def _import_customer(work: Work, fields: dict[str, str], metadata: dict[str, Any]) -> None:
+    body: dict[str, Any] = {name: cell for name, cell in fields.items() if "." not in name}
+    address = {name.partition(".")[2]: cell for name, cell in fields.items() if "." in name}
+    body |= {"address": address} if address else {}
+    await customers.upsert(work, {**body, "metadata": metadata}, at="", tell=False)
 
 
 @post("/products/importCSV", status_code=200)
@@ -65,14 +80,7 @@ async def import_products(request: AnyRequest, store: TheStore) -> dict[str, Any
     lines, _ = await csv_files.read(request)
     report = Report("product")
     async with store.work() as work:
-        defined = await csv_files.schema(work, "product")
-        for line in _by_source_id(lines):
-            fields, others = line.fields(_PRODUCT)
-            try:
-                await _import_product(work, fields, csv_files.typed(others, defined))
-                report.done += 1
-            except Failure as failure:
-                report.fail(line, failure, source_id=fields.get("source_id"))
+        await _take_each(work, report, "product", lines, _PRODUCT, _import_product, "source_id")
         return await report.finish(work, "PRODUCTS.IMPORT_CSV")
 
 
@@ -98,14 +106,7 @@ async def import_skus(request: AnyRequest, store: TheStore) -> dict[str, Any]:
     lines, _ = await csv_files.read(request)
     report = Report("sku")
     async with store.work() as work:
-        defined = await csv_files.schema(work, "sku")
-        for line in _by_source_id(lines):
-            fields, others = line.fields(_SKU)
-            try:
-                await _import_sku(work, fields, csv_files.typed(others, defined))
-                report.done += 1
-            except Failure as failure:
-                report.fail(line, failure)
+        await _take_each(work, report, "sku", lines, _SKU, _import_sku)
         return await report.finish(work, "SKUS.IMPORT_CSV")
 
 

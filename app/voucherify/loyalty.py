@@ -8,11 +8,9 @@ from urllib.parse import quote
 from app.errors import SettingError, VoucherifyRefused, VoucherifyRejectsKeys, VoucherifyUnclear
 from app.voucherify import publications
 from app.voucherify.client import Client
-from app.voucherify.happened import Page
+from app.voucherify.happened import PAGE, Page
 
 Read = TypeVar("Read")
-NEWEST = 100
-"""Rows of a list that are read: the most that Voucherify gives at once. What is looked up happened minutes ago."""
 
 
 @dataclass(frozen=True)
@@ -127,12 +125,12 @@ class LoyaltyV1:
 
     async def transactions(self, card: str, place: str | None = None) -> Page:
         after = {"starting_after_id": place} if place else {}
-        answer = await self.client.call("GET", _transactions(card), params={"limit": NEWEST, **after})
+        answer = await self.client.call("GET", _transactions(card), params={"limit": PAGE, **after})
         rows = _understood(lambda: list(answer["data"]), answer)
         return Page(rows, rows[-1]["id"] if answer.get("has_more") and rows else None)
 
     async def rewards(self, card: str) -> list[Reward]:
-        listed = await self.client.call("GET", f"{_member(card)}/rewards", params={"limit": NEWEST})
+        listed = await self.client.call("GET", f"{_member(card)}/rewards", params={"limit": PAGE})
         # One of the kind COIN has no price of its own: it takes points off an order, which is not a purchase.
         offered = [each for each in listed["data"] if each["reward"]["type"] != "COIN" and _price(each) is not None]
         return sorted(
@@ -156,13 +154,13 @@ class LoyaltyV1:
 
     async def find_purchase(self, customer: str, operation: str) -> LookUp:
         path = "/v1/redemptions"
-        params: dict[str, str | int] = {"customer": customer, "order": "-created_at", "limit": NEWEST}
+        params: dict[str, str | int] = {"customer": customer, "order": "-created_at", "limit": PAGE}
         listed = await self.client.call("GET", path, params=params)
         ours = _understood(lambda: [each for each in listed["redemptions"] if _request_id(each) == operation], listed)
         return LookUp(path, _bought(ours[0]) if ours else None)
 
     async def find_adjustment(self, card: str, operation: str) -> LookUp:
-        rows = (await self.transactions(card)).rows
+        rows = (await self.transactions(card)).rows  # the newest: what is looked up happened minutes ago
         ours = _understood(lambda: [each for each in rows if each["source_id"] == operation], rows)
         return LookUp(_transactions(card), _adjusted(ours[0]) if ours else None)
 

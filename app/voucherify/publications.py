@@ -1,12 +1,10 @@
 """Publications: a code for a customer. Once, by `source_id` or by `join_once`."""
 
-from typing import Any, Final
+from typing import Any
 
 from app.errors import VoucherifyRefused
 from app.voucherify.client import Client
-
-PAGE: Final = 100
-"""Rows that Voucherify lists at a time, at most."""
+from app.voucherify.happened import PAGE
 
 
 async def publish(
